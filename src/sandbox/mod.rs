@@ -1,0 +1,1 @@
+//! A WeCom that runs on a desk.

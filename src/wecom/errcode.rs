@@ -1,0 +1,1 @@
+//! WeCom's error codes.

@@ -1,0 +1,3 @@
+//! The outbound door: WeCom's HTTP API. Knows nothing of gRPC.
+
+pub mod errcode;
