@@ -1,1 +1,4 @@
 //! The inbound door: gRPC.
+
+pub mod convert;
+pub mod pb;

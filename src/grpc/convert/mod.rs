@@ -1,0 +1,2 @@
+//! Between the contract's types and ours, one file per family: the only place
+//! where the two meet.
