@@ -1,1 +1,299 @@
-//! Room to come.
+//! The composition root: settings in, a running gateway out. Here, and only
+//! here, the rooms meet.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use prost_types::FileDescriptorSet;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tower::Layer as _;
+
+use crate::access::{self, Access};
+use crate::admin::{self, Admin};
+use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
+use crate::grpc::pb::message_service_server::MessageServiceServer;
+use crate::grpc::{Callers, GatewayService, MessageService, RequestIds, health, observe, pb, server};
+use crate::store::{self, REQUEST_ID_LIFE, Store};
+use crate::{telemetry, wecom};
+
+/// Every setting with its default and its explanation.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+/// Keys whose values `check` does not print.
+pub const SECRET_KEYS: [&str; 2] = ["secret", "proxy"];
+
+/// Largest message that is read. Two inline media of 2 MiB (an article and its
+/// cover) and their text fit.
+const DECODE_LIMIT_BYTES: usize = 5 * 1024 * 1024;
+/// Largest message that is written.
+const ENCODE_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// How often old request ids are swept.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+/// How long sends under way may take after the last connection has ended.
+const TASK_GRACE: Duration = Duration::from_secs(8);
+
+/// All settings: one field for each room.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The gRPC door.
+    pub grpc: server::Settings,
+    /// The health port.
+    pub health: health::Settings,
+    /// The admin port.
+    pub admin: admin::Settings,
+    /// What survives a restart.
+    pub store: store::Settings,
+    /// How WeCom is reached.
+    pub wecom: wecom::Settings,
+    /// The apps.
+    pub apps: Vec<wecom::App>,
+    /// The callers.
+    pub callers: Vec<access::Settings>,
+    /// The logs.
+    pub telemetry: telemetry::Settings,
+}
+
+/// A gateway whose doors are open but that serves nobody yet.
+pub struct Gateway {
+    server: server::Server,
+    health_server: health::HealthServer,
+    health: health::State,
+    admin: Admin,
+    routes: Routes,
+    observe: observe::Layer,
+    clients: Vec<wecom::Client>,
+    store: Store,
+    sends: TaskTracker,
+    /// Ends the ports that watch, after everything else.
+    last: CancellationToken,
+}
+
+impl Config {
+    /// Checks what can be checked without opening anything; all faults at once.
+    pub fn faults(&self, insecure: bool) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.apps.is_empty() {
+            faults.push(
+                "no app is configured; add an [[apps]] section, or try `wecomgw dev`, which brings a WeCom of its own".into(),
+            );
+        }
+        let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
+        faults.extend(clients.err().into_iter().flatten());
+        match Access::new(&self.callers) {
+            Err(more) => faults.extend(more),
+            Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
+                faults.push(format!(
+                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or pass --insecure",
+                    self.grpc.listen
+                ));
+            }
+            Ok(_) => {}
+        }
+        faults
+    }
+}
+
+impl Gateway {
+    /// Opens store and ports.
+    pub async fn build(config: Config, insecure: bool) -> anyhow::Result<Self> {
+        let faults = config.faults(insecure);
+        if !faults.is_empty() {
+            bail!("the configuration cannot be used:\n  - {}", faults.join("\n  - "));
+        }
+        let Config { grpc, health, admin, store, wecom, apps, callers, telemetry: _ } = config;
+
+        let mut registry = telemetry::registry();
+        let wecom_metrics = wecom::Metrics::default();
+        wecom_metrics.register(&mut registry);
+        let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
+        let access = Access::new(&callers).map_err(joined)?;
+        let store = Store::open(&store).await.context("the store cannot be opened")?;
+
+        let sends = TaskTracker::new();
+        let callers = Callers::new(access, clients.clone());
+        let descriptors = descriptors();
+        let services = vec![
+            service_name::<MessageServiceServer<MessageService>>(),
+            service_name::<GatewayServiceServer<GatewayService>>(),
+        ];
+        let health_state = health::State::new(services.iter().map(String::as_str));
+        let routes = routes(&services, callers, RequestIds::new(store.clone(), sends.clone()), &health_state)?;
+        let observe = observe::Layer::new(observe::Metrics::register(
+            &mut registry,
+            methods(&descriptors, &services),
+        ));
+
+        let last = CancellationToken::new();
+        let server_metrics = server::Metrics::register(&mut registry);
+        let server = server::Server::bind(grpc, server_metrics).context("section [grpc]")?;
+        let health_server = health::spawn(health, health_state.clone(), last.clone())
+            .context("section [health]")?;
+        let probes = admin::Probes {
+            live: Box::new({
+                let state = health_state.clone();
+                move || state.live()
+            }),
+            ready: Box::new({
+                let state = health_state.clone();
+                move || state.ready()
+            }),
+        };
+        let admin = Admin::bind(&admin, probes, Arc::new(registry)).context("section [admin]")?;
+        Ok(Self {
+            server,
+            health_server,
+            health: health_state,
+            admin,
+            routes,
+            observe,
+            clients,
+            store,
+            sends,
+            last,
+        })
+    }
+
+    /// Address of the gRPC door.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Address of the health port.
+    pub fn health_address(&self) -> SocketAddr {
+        self.health_server.address()
+    }
+
+    /// Address of the admin port.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Serves until `shutdown`, then drains and returns in bounded time.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self {
+            server,
+            health_server,
+            health,
+            admin,
+            routes,
+            observe,
+            clients,
+            store,
+            sends,
+            last,
+        } = self;
+        let background = TaskTracker::new();
+        background.spawn(admin.run(last.clone()));
+        for client in clients {
+            background.spawn(client.run(last.clone()));
+        }
+        background.spawn(sweep(store.clone(), last.clone()));
+        background.spawn({
+            let (health, shutdown) = (health.clone(), shutdown.clone());
+            async move {
+                shutdown.cancelled().await;
+                tracing::info!("shutting down: calls under way end, new ones go elsewhere");
+                health.set_draining();
+            }
+        });
+
+        health.set("startup", true);
+        health.set("readiness", true);
+        tracing::info!(address = %server.address(), "serving gRPC on {}", server.address());
+        server.run(observe.layer(routes), shutdown.clone()).await;
+
+        sends.close();
+        if tokio::time::timeout(TASK_GRACE, sends.wait()).await.is_err() {
+            tracing::warn!("sends were still under way; their outcome is in the store as unknown");
+        }
+        shutdown.cancel();
+        last.cancel();
+        background.close();
+        background.wait().await;
+        health_server.finished().await;
+        store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn joined(faults: Vec<String>) -> anyhow::Error {
+    anyhow::anyhow!(faults.join("\n"))
+}
+
+fn service_name<S: tonic::server::NamedService>() -> String {
+    S::NAME.to_owned()
+}
+
+/// The contract, read once.
+fn descriptors() -> FileDescriptorSet {
+    prost::Message::decode(pb::DESCRIPTORS).expect("the build wrote the descriptor set")
+}
+
+/// The full names of all methods of `services`.
+fn methods(descriptors: &FileDescriptorSet, services: &[String]) -> Vec<String> {
+    let files = descriptors.file.iter();
+    files
+        .flat_map(|file| {
+            file.service.iter().flat_map(move |service| {
+                let name = format!("{}.{}", file.package(), service.name());
+                service.method.iter().map(move |method| (name.clone(), method.name().to_owned()))
+            })
+        })
+        .filter(|(service, _)| services.contains(service))
+        .map(|(service, method)| format!("{service}/{method}"))
+        .collect()
+}
+
+fn routes(
+    services: &[String],
+    callers: Callers,
+    request_ids: RequestIds,
+    health: &health::State,
+) -> anyhow::Result<Routes> {
+    let mut reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health");
+    let mut reflection_alpha = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health");
+    for service in services {
+        // Only what this server offers: what the contract has beyond it is not
+        // there yet.
+        reflection = reflection.with_service_name(service);
+        reflection_alpha = reflection_alpha.with_service_name(service);
+    }
+    let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    Ok(Routes::new(message)
+        .add_service(gateway)
+        .add_service(health::service(health.clone()))
+        .add_service(reflection.build_v1().context("reflection v1")?)
+        .add_service(reflection_alpha.build_v1alpha().context("reflection v1alpha")?)
+        .prepare())
+}
+
+async fn sweep(store: Store, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(SWEEP_INTERVAL)).await.is_some() {
+        let now = std::time::SystemTime::now();
+        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let oldest = since.saturating_sub(REQUEST_ID_LIFE).as_millis();
+        if let Err(error) = store.expire(i64::try_from(oldest).unwrap_or(i64::MAX)).await {
+            tracing::warn!("cannot sweep old request ids: {error}");
+        }
+    }
+}

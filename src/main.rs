@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line of wecomgw.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wecomgw::cli::main()
+}

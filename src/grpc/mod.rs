@@ -1,4 +1,18 @@
-//! The inbound door: gRPC.
+//! The inbound door: gRPC. One thin adapter for each service: who calls and for
+//! which app, convert and call, answer. Nothing below knows of tonic.
 
+mod caller;
 pub mod convert;
+mod gateway;
+pub mod health;
+mod message;
+pub mod observe;
 pub mod pb;
+mod request_id;
+pub mod server;
+pub mod status;
+
+pub use caller::Callers;
+pub use gateway::GatewayService;
+pub use message::MessageService;
+pub use request_id::RequestIds;

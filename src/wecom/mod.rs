@@ -1,6 +1,30 @@
 //! The outbound door: WeCom's HTTP API. Knows nothing of gRPC.
+//!
+//! [`build`] makes a [`Client`] for each configured app; each endpoint is a
+//! [`Call`]; every call takes the one path of [`Client::call`]: pace, circuit,
+//! token, exchange, errcode, repetition. Nobody else in the house speaks HTTP to
+//! WeCom or sees an access token.
 
+mod breaker;
+mod call;
+mod client;
 pub mod errcode;
+mod error;
+mod media;
+mod metrics;
+mod rate;
+mod send;
+mod settings;
+mod token;
+mod transport;
 mod violation;
 
+pub use call::{Call, Payload, Repeat};
+pub use client::{AppState, Client, build};
+pub use error::{Error, Held, Reason, Refusal, Result};
+pub use metrics::Metrics;
+pub use rate::QuotaState;
+pub use send::Rendered;
+pub use settings::{App, Settings};
+pub use token::TokenState;
 pub use violation::Violation;

@@ -1,0 +1,29 @@
+//! `wecomgw check`: the merged configuration and its faults.
+
+use anyhow::bail;
+use clap::Args;
+
+use super::command::ConfigArguments;
+use crate::gateway::{Config, SECRET_KEYS};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Check as `serve --insecure` would.
+    #[arg(long)]
+    insecure: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let sources = arguments.config.sources()?;
+    println!("{}", sources.masked(&SECRET_KEYS)?);
+    let config: Config = sources.extract()?;
+    let faults = config.faults(arguments.insecure);
+    if !faults.is_empty() {
+        bail!("{} fault(s):\n  - {}", faults.len(), faults.join("\n  - "));
+    }
+    println!("# The configuration holds. `wecomgw serve` starts with it.");
+    Ok(())
+}

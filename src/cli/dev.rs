@@ -1,0 +1,84 @@
+//! `wecomgw dev`: gateway and sandbox in one process, to try things out.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::command::{ConfigArguments, shutdown_signal};
+use super::sandbox::bind;
+use crate::config::Sources;
+use crate::gateway::{Config, DEFAULTS, Gateway};
+use crate::{sandbox, telemetry};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Where the sandbox listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8800")]
+    sandbox_listen: SocketAddr,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { config, sandbox_listen } = arguments;
+    let shutdown = shutdown_signal()?;
+    let settings = sandbox::Settings::demo(sandbox_listen);
+    let apps = demo_apps(&settings);
+    let sandbox = bind(settings).await?;
+    // Over the defaults and under the user's own: what makes it a sandbox.
+    let overlay = format!(
+        "[wecom]\nbase_url = \"{}\"\n[store]\nurl = \"sqlite::memory:\"\n[telemetry]\nformat = \"text\"\nlevel = \"warn\"\n{apps}",
+        sandbox.base_url(),
+    );
+    let sources = Sources::read_with(DEFAULTS, &overlay, config.config.as_deref(), super::command::environment())?;
+    let config: Config = sources.extract().context("the configuration cannot be used")?;
+    telemetry::init(&config.telemetry)?;
+    let gateway = Gateway::build(config, false)
+        .await
+        .context("is another gateway running? WECOMGW_GRPC__LISTEN=127.0.0.1:0 and the like choose other ports")?;
+    greet(&gateway, &sandbox.base_url());
+    let sandbox = tokio::spawn(sandbox.run(shutdown.clone()));
+    gateway.run(shutdown).await;
+    sandbox.await.context("the sandbox failed")?;
+    Ok(())
+}
+
+/// The demo's apps as configuration. Their secrets are made up and public.
+fn demo_apps(settings: &sandbox::Settings) -> String {
+    let sections = settings.apps.iter().map(|app| {
+        format!(
+            "[[apps]]\nname = \"{}\"\ncorp_id = \"{}\"\nagent_id = {}\nsecret = \"{}\"\n",
+            app.name, settings.corp_id, app.agent_id, app.demo_secret()
+        )
+    });
+    sections.collect()
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+fn greet(gateway: &Gateway, inbox: &str) {
+    let port = gateway.grpc_address().port();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let body = r#"{"app": "youxiao", "recipients": {"user_ids": ["zhangsan"]}, "content": {"text": {"content": "Hello from wecomgw"}}}"#;
+    println!(
+        "wecomgw {} is up, with a WeCom of its own.
+
+  inbox    {inbox}/
+  gRPC     {address}
+  health   {}
+  admin    http://{}/metrics
+
+Send a message, then look at the inbox:
+
+  grpcurl -plaintext -d '{body}' {address} wecomgw.v1.MessageService/SendMessage
+
+  buf curl --protocol grpc --http2-prior-knowledge -d '{body}' http://{address}/wecomgw.v1.MessageService/SendMessage
+
+  wecomgw send --address http://{address} --app youxiao --to zhangsan --text 'Hello from wecomgw'
+
+More requests to try: examples/*.json. Ctrl-C stops both.",
+        env!("CARGO_PKG_VERSION"),
+        gateway.health_address(),
+        gateway.admin_address(),
+    );
+}

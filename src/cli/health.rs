@@ -1,0 +1,48 @@
+//! `wecomgw health`: an exit code for a container's probe.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// A probe that takes longer is a bad sign in itself.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The gateway's health port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    address: String,
+    /// What to ask about: readiness, liveness, startup, or a service's full name.
+    #[arg(long, value_name = "NAME", default_value = "readiness")]
+    service: String,
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { address, service } = arguments;
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .with_context(|| format!("{address:?} is no address; write host:port"))?
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT);
+    let channel = endpoint
+        .connect()
+        .await
+        .with_context(|| format!("no gateway answers on {address}; is it running, and is [health] listen set to this address?"))?;
+    let request = HealthCheckRequest { service: service.clone() };
+    let reply = HealthClient::new(channel)
+        .check(request)
+        .await
+        .map_err(|status| anyhow::anyhow!("{service}: {}", status.message()))?;
+    match reply.into_inner().status() {
+        ServingStatus::Serving => {
+            println!("{service}: SERVING");
+            Ok(())
+        }
+        other => bail!("{service}: {}", other.as_str_name()),
+    }
+}

@@ -1,0 +1,43 @@
+//! `wecomgw sandbox`: a WeCom for other programs' tests.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::command::shutdown_signal;
+use crate::sandbox::{Sandbox, Settings};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8800")]
+    listen: SocketAddr,
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { listen } = arguments;
+    let shutdown = shutdown_signal()?;
+    let settings = Settings::demo(listen);
+    let apps = settings.apps.clone();
+    let corp_id = settings.corp_id.clone();
+    let sandbox = bind(settings).await?;
+    println!("A WeCom to test against: {}", sandbox.base_url());
+    println!("  inbox    {}/", sandbox.base_url());
+    println!("  corp id  {corp_id}");
+    for app in apps {
+        println!("  app      {}, agent id {}, secret {}", app.name, app.agent_id, app.demo_secret());
+    }
+    println!("Ctrl-C stops it.");
+    sandbox.run(shutdown).await;
+    Ok(())
+}
+
+/// Binds the sandbox, with a helpful word when the port is taken.
+pub(super) async fn bind(settings: Settings) -> anyhow::Result<Sandbox> {
+    let listen = settings.listen;
+    Sandbox::bind(settings)
+        .await
+        .with_context(|| format!("the sandbox cannot listen on {listen}; is one running already? Another port: --sandbox-listen or --listen 127.0.0.1:0"))
+}

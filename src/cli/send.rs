@@ -1,0 +1,197 @@
+//! `wecomgw send`: one message through a running gateway.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
+
+use crate::grpc::pb;
+use crate::grpc::pb::message_service_client::MessageServiceClient;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The gateway: http://host:port or https://host:port.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051", env = "WECOMGW_ADDRESS")]
+    address: String,
+    /// Name of the app; may be left out when there is only one.
+    #[arg(long, default_value = "")]
+    app: String,
+    /// Members to send to, by user id; repeat or separate by commas.
+    #[arg(long, value_name = "USER_ID", value_delimiter = ',')]
+    to: Vec<String>,
+    /// Departments to send to, by number.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    department: Vec<u32>,
+    /// Tags to send to, by number.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    tag: Vec<u32>,
+    /// Send to everyone whom the app can see.
+    #[arg(long)]
+    everyone: bool,
+    /// Send this plain text.
+    #[arg(long, group = "content")]
+    text: Option<String>,
+    /// Send this Markdown.
+    #[arg(long, group = "content")]
+    markdown: Option<String>,
+    /// Send this file, at most 2 MiB.
+    #[arg(long, value_name = "PATH", group = "content")]
+    file: Option<PathBuf>,
+    /// Makes a repetition of the same command harmless.
+    #[arg(long, value_name = "ID", default_value = "")]
+    request_id: String,
+    /// Check the message and its quota; send nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// File that holds the API token.
+    #[arg(long, value_name = "PATH", env = "WECOMGW_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// PEM file of the certificate authority of an https gateway.
+    #[arg(long, value_name = "PATH")]
+    ca_file: Option<PathBuf>,
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut client = connect(&arguments).await?;
+    let token = match &arguments.token_file {
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .map(SecretString::from)
+                .with_context(|| format!("cannot read the token file {}", path.display()))?,
+        ),
+        None => None,
+    };
+    let dry_run = arguments.dry_run;
+    let message = message(arguments)?;
+    if dry_run {
+        let request = with_token(pb::ValidateMessageRequest { message: Some(message) }, token)?;
+        let reply = client.validate_message(request).await.map_err(|status| explain(&status))?;
+        return verdict(reply.into_inner());
+    }
+    let reply = client
+        .send_message(with_token(message, token)?)
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner();
+    println!("accepted by WeCom, message id {}", reply.message_id);
+    let skipped = [
+        ("members not visible to the app", reply.invalid_user_ids.join(", ")),
+        ("members without a licence", reply.unlicensed_user_ids.join(", ")),
+        ("departments not visible to the app", join(&reply.invalid_department_ids)),
+        ("tags not visible to the app", join(&reply.invalid_tag_ids)),
+    ];
+    for (what, ids) in skipped.iter().filter(|(_, ids)| !ids.is_empty()) {
+        println!("  not sent to {what}: {ids}");
+    }
+    if !reply.response_code.is_empty() {
+        println!("  response code, to update the card once within 72 hours: {}", reply.response_code);
+    }
+    Ok(())
+}
+
+fn join(ids: &[u32]) -> String {
+    ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+async fn connect(
+    arguments: &Arguments,
+) -> anyhow::Result<MessageServiceClient<tonic::transport::Channel>> {
+    let address = &arguments.address;
+    let mut endpoint = Endpoint::from_shared(address.clone())
+        .with_context(|| format!("{address:?} is no address; write http://host:port"))?;
+    if address.starts_with("https://") {
+        let mut tls = ClientTlsConfig::new();
+        let path = arguments.ca_file.as_ref().context("an https gateway needs --ca-file")?;
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        tls = tls.ca_certificate(Certificate::from_pem(pem));
+        endpoint = endpoint.tls_config(tls)?;
+    }
+    let channel = endpoint.connect().await.with_context(|| {
+        format!("no gateway answers on {address}; start one with `wecomgw dev`, or name another with --address")
+    })?;
+    Ok(MessageServiceClient::new(channel))
+}
+
+fn with_token<T>(message: T, token: Option<SecretString>) -> anyhow::Result<Request<T>> {
+    let mut request = Request::new(message);
+    if let Some(token) = token {
+        let value = format!("Bearer {}", token.expose_secret().trim());
+        let mut value = MetadataValue::try_from(value).context("the token file holds no token")?;
+        value.set_sensitive(true);
+        request.metadata_mut().insert("authorization", value);
+    }
+    Ok(request)
+}
+
+fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
+    let kind = match (arguments.text, arguments.markdown, arguments.file) {
+        (Some(content), ..) => {
+            pb::content::Kind::Text(pb::Text { content, mentioned_user_ids: Vec::new() })
+        }
+        (_, Some(content), _) => pb::content::Kind::Markdown(pb::Markdown { content }),
+        (.., Some(path)) => {
+            let data = std::fs::read(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let name = path.file_name().and_then(|name| name.to_str());
+            let file_name = name.context("the file has no name that is text")?.to_owned();
+            let inline = pb::InlineMedia { data: data.into(), file_name };
+            let media = pb::Media { source: Some(pb::media::Source::Inline(inline)) };
+            pb::content::Kind::File(pb::File { media: Some(media) })
+        }
+        _ => bail!("nothing to send; give one of --text, --markdown and --file"),
+    };
+    Ok(pb::SendMessageRequest {
+        app: arguments.app,
+        recipients: Some(pb::Recipients {
+            user_ids: arguments.to,
+            department_ids: arguments.department,
+            tag_ids: arguments.tag,
+            everyone: arguments.everyone,
+        }),
+        content: Some(pb::Content { kind: Some(kind) }),
+        request_id: arguments.request_id,
+        ..Default::default()
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
+    for violation in &reply.violations {
+        println!("{}: {}", violation.field, violation.description);
+    }
+    if !reply.violations.is_empty() {
+        bail!("the message breaks {} rule(s); nothing was sent", reply.violations.len());
+    }
+    if let Some(wait) = reply.retry_after {
+        bail!("{} is reached; it could go out in {} s", reply.quota, wait.seconds + 1);
+    }
+    println!("the message is good: {} bytes; nothing was sent", reply.body_size_bytes);
+    Ok(())
+}
+
+/// A status as a person wants to read it.
+fn explain(status: &Status) -> anyhow::Error {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let details = status.get_error_details();
+    for violation in details.bad_request().into_iter().flat_map(|request| &request.field_violations) {
+        text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+    }
+    if let Some(info) = details.error_info() {
+        text.push_str(&format!("\n  reason {}", info.reason));
+        for key in ["errcode", "hint", "refused_ip", "invalid_user_ids", "unlicensed_user_ids"] {
+            if let Some(value) = info.metadata.get(key).filter(|value| !value.is_empty()) {
+                text.push_str(&format!("\n  {key}: {value}"));
+            }
+        }
+    }
+    if let Some(wait) = details.retry_info().and_then(|retry| retry.retry_delay) {
+        text.push_str(&format!("\n  try again in {} s", wait.as_secs_f64().ceil()));
+    }
+    anyhow::anyhow!(text)
+}

@@ -1,0 +1,123 @@
+//! From a request to what its caller may use: who calls, which app, until when.
+//! The only way to an app's client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+
+use super::status;
+use crate::access::{self, Access, Caller};
+use crate::wecom::Client;
+
+/// Deadline of a call whose caller set none.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
+/// No unary call takes longer, whatever its caller allows.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
+/// Kept back from WeCom, so that an answer still reaches the caller in time.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+
+/// Every caller and every app.
+#[derive(Clone)]
+pub struct Callers(Arc<Inner>);
+
+struct Inner {
+    access: Access,
+    clients: Vec<Client>,
+}
+
+/// A call that was let in.
+pub(super) struct Admitted {
+    callers: Callers,
+    caller: Arc<Caller>,
+    /// When the answer must be there.
+    pub(super) deadline: Instant,
+}
+
+impl Callers {
+    /// Of these callers and apps.
+    pub fn new(access: Access, clients: Vec<Client>) -> Self {
+        Self(Arc::new(Inner { access, clients }))
+    }
+
+    /// Lets a call of `rpc` in, or tells why not.
+    #[expect(clippy::result_large_err, reason = "tonic's Status is what handlers return")]
+    pub(super) fn admit<T>(&self, request: &Request<T>, rpc: &str) -> Result<Admitted, Status> {
+        let metadata = request.metadata();
+        let authorization = metadata.get("authorization").and_then(|value| value.to_str().ok());
+        let caller = self.0.access.identify(authorization).map_err(status::access)?;
+        if !caller.may_call(rpc) {
+            return Err(status::access(access::Error::NotPermitted));
+        }
+        Ok(Admitted { callers: self.clone(), caller, deadline: Instant::now() + time_limit(metadata) })
+    }
+}
+
+impl Admitted {
+    /// The caller's name.
+    pub(super) fn name(&self) -> &str {
+        self.caller.name()
+    }
+
+    /// The apps that the caller may use, in the order of the configuration.
+    pub(super) fn apps(&self) -> impl Iterator<Item = &Client> {
+        self.callers.0.clients.iter().filter(|client| self.caller.may_use(client.name()))
+    }
+
+    /// The client of `app`; empty means the only one.
+    #[expect(clippy::result_large_err, reason = "tonic's Status is what handlers return")]
+    pub(super) fn app(&self, app: &str) -> Result<Client, Status> {
+        let mut matching = self.apps().filter(|client| app.is_empty() || client.name() == app);
+        match (matching.next(), matching.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            _ => Err(status::app_not_found(app, &self.apps().map(Client::name).collect::<Vec<_>>())),
+        }
+    }
+}
+
+fn time_limit(metadata: &MetadataMap) -> Duration {
+    let asked = metadata.get("grpc-timeout").and_then(|value| grpc_timeout(value.to_str().ok()?));
+    let limit = asked.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
+    limit.saturating_sub(ANSWER_MARGIN)
+}
+
+/// At most eight digits and a unit, by gRPC's wire format.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_of_the_wire_are_read_and_capped() {
+        let limit = |text: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().unwrap());
+            time_limit(&metadata)
+        };
+        assert_eq!(limit("200m"), Duration::from_millis(150));
+        assert_eq!(limit("5S"), Duration::from_millis(4950));
+        assert_eq!(limit("99999999H"), LONGEST_DEADLINE - ANSWER_MARGIN);
+        assert_eq!(limit("1n"), Duration::ZERO);
+        for nonsense in ["", "S", "-1S", "1.5S", "123456789S", "5s", "5x"] {
+            assert_eq!(limit(nonsense), DEFAULT_DEADLINE - ANSWER_MARGIN, "{nonsense}");
+        }
+    }
+}

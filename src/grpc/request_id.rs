@@ -1,0 +1,268 @@
+//! Sends with a request id: whoever repeats one gets the first answer, however
+//! often the caller, the network or this process failed in between.
+//!
+//! The message is rendered once with WeCom's duplicate check on, and committed
+//! to the store before it goes out. A repetition after an answer was lost sends
+//! the stored bytes again while the check covers them; after that the outcome
+//! stays unknown. What certainly was not sent is forgotten, so that it can be
+//! sent once the cause is mended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use prost::Message as _;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+
+use super::{convert, pb, status};
+use crate::store::{Attempt, Begin, Store};
+use crate::wecom::{self, Client, Reason, Rendered, Violation, message};
+
+/// Longest request id.
+const LONGEST_ID_BYTES: usize = 128;
+/// The interval of the duplicate check lies between WeCom's default and its
+/// maximum, by the request id: two sends that are meant to be two then differ in
+/// their bytes, and WeCom does not take the second for a repetition.
+const SHORTEST_INTERVAL_SECONDS: u32 = 1800;
+const LONGEST_INTERVAL_SECONDS: u32 = 14_400;
+/// A repetition is not begun so late that it could arrive after the window: the
+/// last ten minutes, or a third of a shorter window.
+const WINDOW_MARGIN_SECONDS: u32 = 600;
+
+type Answer = Result<pb::SendMessageResponse, Status>;
+
+/// The sends with a request id.
+#[derive(Clone)]
+pub struct RequestIds(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    /// Sends under way in this process, with the hash of their request.
+    running: Mutex<HashMap<Key, ([u8; 32], Shared<BoxFuture<'static, Answer>>)>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    caller: String,
+    request_id: String,
+}
+
+/// Whether a request id may be used.
+pub(super) fn check(request_id: &str) -> Option<Violation> {
+    let fits = request_id.len() <= LONGEST_ID_BYTES
+        && request_id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    (!fits).then(|| {
+        let length = request_id.len();
+        let rule = format!("must be at most {LONGEST_ID_BYTES} bytes of printable ASCII, it is {length} bytes");
+        Violation::new("request_id", rule)
+    })
+}
+
+/// What two requests of one id must share.
+pub(super) fn fingerprint(request: &pb::SendMessageRequest) -> [u8; 32] {
+    Sha256::digest(request.encode_to_vec()).into()
+}
+
+impl RequestIds {
+    /// Kept in `store`; sends run in `tasks`, so that they end well when the
+    /// caller leaves or the gateway shuts down.
+    pub fn new(store: Store, tasks: TaskTracker) -> Self {
+        Self(Arc::new(Inner { store, running: Mutex::default(), tasks }))
+    }
+
+    /// Sends once for `request_id`.
+    pub(super) async fn send(
+        &self,
+        caller: &str,
+        request_id: String,
+        fingerprint: [u8; 32],
+        client: Client,
+        send: message::Send,
+        deadline: Instant,
+    ) -> Answer {
+        let key = Key { caller: caller.to_owned(), request_id };
+        let answer = {
+            let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+            match running.get(&key) {
+                Some((known, _)) if *known != fingerprint => return Err(status::request_id_reused()),
+                Some((_, answer)) => answer.clone(),
+                None => {
+                    let this = self.clone();
+                    let its_key = key.clone();
+                    let task = self.0.tasks.spawn(async move {
+                        let answer = this.drive(&its_key, fingerprint, client, send, deadline).await;
+                        this.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&its_key);
+                        answer
+                    });
+                    let answer = async move {
+                        task.await.unwrap_or_else(|_| Err(status::internal("the send was aborted")))
+                    };
+                    let answer = answer.boxed().shared();
+                    running.insert(key, (fingerprint, answer.clone()));
+                    answer
+                }
+            }
+        };
+        let late = wecom::Error::Deadline { path: Rendered::PATH, sent: true };
+        timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(status::wecom(&late)))
+    }
+
+    async fn drive(
+        &self,
+        key: &Key,
+        fingerprint: [u8; 32],
+        client: Client,
+        mut send: message::Send,
+        deadline: Instant,
+    ) -> Answer {
+        let Key { caller, request_id } = key;
+        let store = &self.0.store;
+        let begun = store.begin(caller, request_id, fingerprint, now_ms()).await;
+        match begun.map_err(|error| status::store(&error))? {
+            Begin::Mismatch => Err(status::request_id_reused()),
+            Begin::Done(answer) => pb::SendMessageResponse::decode(answer.as_slice())
+                .map_err(|_| status::internal("a stored answer cannot be read")),
+            Begin::Resume(attempt) => self.resume(key, attempt, client, send, deadline).await,
+            Begin::New | Begin::Unsent => {
+                send.duplicate_check.get_or_insert_with(|| message::DuplicateCheck {
+                    enabled: true,
+                    interval_seconds: Some(interval_seconds(&fingerprint, request_id)),
+                });
+                let rendered = match client.prepare(send, deadline).await {
+                    Ok(rendered) => rendered,
+                    Err(error) => return Err(self.forget(key, &error).await),
+                };
+                let window = rendered.duplicate_window_seconds().unwrap_or(0);
+                store
+                    .intend(caller, request_id, rendered.body(), window, now_ms())
+                    .await
+                    .map_err(|error| status::store(&error))?;
+                match self.deliver(key, &client, &rendered, deadline).await {
+                    Err(error) if error.nothing_was_done() => Err(self.forget(key, &error).await),
+                    answer => answer.map_err(|error| status::wecom(&error)),
+                }
+            }
+        }
+    }
+
+    /// An earlier attempt went out and its answer was lost.
+    async fn resume(
+        &self,
+        key: &Key,
+        attempt: Attempt,
+        client: Client,
+        send: message::Send,
+        deadline: Instant,
+    ) -> Answer {
+        let unknown = |reason| {
+            status::wecom(&wecom::Error::OutcomeUnknown { path: Rendered::PATH, reason, refusal: None })
+        };
+        if !is_covered(&attempt, now_ms()) {
+            return Err(unknown(Reason::ConnectionLost));
+        }
+        let rendered = Rendered::again(attempt.body.into(), send.recipients)
+            .map_err(|error| status::wecom(&error))?;
+        match self.deliver(key, &client, &rendered, deadline).await {
+            // This attempt did nothing, but the earlier one may have.
+            Err(error) if error.nothing_was_done() => Err(match error {
+                wecom::Error::Refused { refusal, .. } => status::wecom(&wecom::Error::OutcomeUnknown {
+                    path: Rendered::PATH,
+                    reason: Reason::RefusedAfterLoss,
+                    refusal: Some(refusal),
+                }),
+                _ => unknown(Reason::ConnectionLost),
+            }),
+            answer => answer.map_err(|error| status::wecom(&error)),
+        }
+    }
+
+    async fn deliver(
+        &self,
+        key: &Key,
+        client: &Client,
+        rendered: &Rendered,
+        deadline: Instant,
+    ) -> wecom::Result<pb::SendMessageResponse> {
+        let mut sent = client.call(rendered, deadline).await?;
+        rendered.spell(&mut sent);
+        let answer = convert::message::sent(sent);
+        let Key { caller, request_id } = key;
+        if let Err(error) = self.0.store.finish(caller, request_id, &answer.encode_to_vec()).await {
+            // The message is out and the caller hears so; a repetition sends the
+            // same bytes, which WeCom recognises.
+            tracing::error!("cannot store the answer of a send: {error}");
+        }
+        Ok(answer)
+    }
+
+    async fn forget(&self, key: &Key, error: &wecom::Error) -> Status {
+        if let Err(error) = self.0.store.release(&key.caller, &key.request_id).await {
+            tracing::error!("cannot release a request id: {error}");
+        }
+        status::wecom(error)
+    }
+}
+
+fn interval_seconds(fingerprint: &[u8; 32], request_id: &str) -> u32 {
+    let mut hasher = Sha256::new();
+    hasher.update(fingerprint);
+    hasher.update(request_id);
+    let digest = hasher.finalize();
+    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    SHORTEST_INTERVAL_SECONDS + number % (LONGEST_INTERVAL_SECONDS - SHORTEST_INTERVAL_SECONDS)
+}
+
+/// Whether WeCom still recognises a repetition. A clock that went back proves
+/// nothing, so it covers nothing.
+fn is_covered(attempt: &Attempt, now_ms: i64) -> bool {
+    let margin = WINDOW_MARGIN_SECONDS.min(attempt.window_seconds / 3);
+    let window_ms = i64::from(attempt.window_seconds - margin) * 1000;
+    (0..window_ms).contains(&(now_ms - attempt.first_attempt_at_ms))
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(window_seconds: u32) -> Attempt {
+        Attempt { body: Vec::new(), first_attempt_at_ms: 1_000_000, window_seconds }
+    }
+
+    #[test]
+    fn repetitions_stay_inside_the_window() {
+        let at = |seconds: i64| 1_000_000 + seconds * 1000;
+        assert!(is_covered(&attempt(1800), at(0)));
+        assert!(is_covered(&attempt(1800), at(1199)));
+        assert!(!is_covered(&attempt(1800), at(1200)));
+        assert!(!is_covered(&attempt(1800), at(-1)), "the clock went back");
+        assert!(is_covered(&attempt(60), at(39)));
+        assert!(!is_covered(&attempt(60), at(40)));
+        assert!(!is_covered(&attempt(0), at(0)), "without the check nothing is covered");
+    }
+
+    #[test]
+    fn two_ids_give_two_intervals() {
+        let intervals: std::collections::HashSet<u32> =
+            (0..100).map(|id| interval_seconds(&[7; 32], &format!("id-{id}"))).collect();
+        assert!(intervals.len() > 95);
+        assert!(intervals.iter().all(|interval| (1800..14_400).contains(interval)));
+    }
+
+    #[test]
+    fn ids_are_printable_and_short() {
+        assert_eq!(check("order 4711"), None);
+        assert_eq!(check(&"x".repeat(128)), None);
+        assert!(check(&"x".repeat(129)).is_some());
+        assert!(check("é").is_some() && check("a\n").is_some());
+    }
+}

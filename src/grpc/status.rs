@@ -1,0 +1,268 @@
+//! Our errors as gRPC statuses: the only place where a code is chosen. The code
+//! says who must act; the details say what happened in words that programs can
+//! rely on.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{
+    ErrorDetails, FieldViolation, QuotaViolation, StatusExt,
+};
+
+use super::pb::ErrorReason;
+use crate::wecom::errcode::Class;
+use crate::wecom::{self, Held, Refusal, Violation};
+use crate::{access, store};
+
+/// `ErrorInfo.domain` of every error.
+pub const DOMAIN: &str = "wecomgw";
+/// What callers wait when the store is away.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+/// What callers wait when the gateway shuts down: another replica is ready.
+const SHUTDOWN_WAIT: Duration = Duration::from_millis(100);
+/// A list of ids in the metadata is cut at this length: statuses travel in a
+/// header, and 1000 user ids of 64 bytes would not fit.
+const ID_LIST_LIMIT_BYTES: usize = 4096;
+
+/// A status with its details under way.
+struct Builder {
+    code: Code,
+    message: String,
+    reason: ErrorReason,
+    metadata: HashMap<String, String>,
+    details: ErrorDetails,
+}
+
+impl Builder {
+    fn new(code: Code, reason: ErrorReason, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            reason,
+            metadata: HashMap::new(),
+            details: ErrorDetails::new(),
+        }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        self.details.set_retry_info(Some(wait));
+        self
+    }
+
+    fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
+        self.details.set_quota_failure(vec![QuotaViolation::new(subject, description)]);
+        self
+    }
+
+    fn refusal(self, path: &str, refusal: &Refusal) -> Self {
+        let mut this = self
+            .with("errcode", refusal.errcode.to_string())
+            .with("errmsg", &refusal.errmsg)
+            .with("path", path);
+        if let Some(entry) = refusal.entry() {
+            this = this.with("name", entry.name).with("hint", entry.hint);
+        }
+        if let Some(id) = &refusal.hint_id {
+            this = this.with("wecom_hint_id", id);
+        }
+        if let Some(ip) = &refusal.refused_ip {
+            this = this.with("refused_ip", ip);
+        }
+        this
+    }
+
+    fn build(self) -> Status {
+        let Self { code, message, reason, metadata, mut details } = self;
+        let name = reason.as_str_name();
+        details.set_error_info(name.strip_prefix("ERROR_REASON_").unwrap_or(name), DOMAIN, metadata);
+        Status::with_error_details(code, message, details)
+    }
+}
+
+/// The status of broken rules, all of them.
+pub fn invalid(violations: Vec<Violation>) -> Status {
+    let message = match violations.as_slice() {
+        [one] => format!("{}: {}", one.field, one.description),
+        many => format!("{} fields break a rule; the details list them", many.len()),
+    };
+    let mut builder = Builder::new(Code::InvalidArgument, ErrorReason::InvalidRequest, message);
+    builder.details.set_bad_request(
+        violations
+            .into_iter()
+            .map(|violation| FieldViolation::new(violation.field, violation.description))
+            .collect::<Vec<_>>(),
+    );
+    builder.build()
+}
+
+/// The status of a failed call to WeCom.
+pub fn wecom(error: &wecom::Error) -> Status {
+    use wecom::Error;
+    let message = error.to_string();
+    let unknown = || Builder::new(Code::Unknown, ErrorReason::OutcomeUnknown, &message);
+    let builder = match error {
+        Error::Invalid(violations) => return invalid(violations.clone()),
+        Error::Paced(Held { subject, limit, retry_after }) => {
+            Builder::new(Code::ResourceExhausted, ErrorReason::Paced, message)
+                .retry_after(*retry_after)
+                .quota(subject, limit)
+        }
+        Error::Refused { path, refusal } => refused(message, path, refusal),
+        Error::RateLimited { path, refusal, retry_after } => {
+            Builder::new(Code::ResourceExhausted, ErrorReason::WecomRateLimited, message)
+                .refusal(path, refusal)
+                .retry_after(*retry_after)
+                .quota(format!("api:{path}"), format!("WeCom's frequency limit of {path}"))
+        }
+        Error::AllRecipientsInvalid { refusal, recipients } => {
+            Builder::new(Code::InvalidArgument, ErrorReason::AllRecipientsInvalid, message)
+                .refusal(wecom::Rendered::PATH, refusal)
+                .with("invalid_user_ids", id_list(&recipients.invalid_user_ids))
+                .with("invalid_department_ids", id_list(&recipients.invalid_department_ids))
+                .with("invalid_tag_ids", id_list(&recipients.invalid_tag_ids))
+                .with("unlicensed_user_ids", id_list(&recipients.unlicensed_user_ids))
+        }
+        Error::Credential { refusal, .. } => {
+            Builder::new(Code::FailedPrecondition, ErrorReason::CredentialRefused, message)
+                .refusal("gettoken", refusal)
+        }
+        Error::Unreachable { path, retry_after, .. } => {
+            Builder::new(Code::Unavailable, ErrorReason::WecomUnreachable, message)
+                .with("path", *path)
+                .retry_after(*retry_after)
+        }
+        Error::CircuitOpen { retry_after } => {
+            Builder::new(Code::Unavailable, ErrorReason::CircuitOpen, message)
+                .retry_after(*retry_after)
+        }
+        Error::OutcomeUnknown { path, refusal: Some(refusal), .. } => unknown().refusal(path, refusal),
+        Error::OutcomeUnknown { path, refusal: None, .. } => unknown().with("path", *path),
+        Error::Deadline { path, sent } => {
+            let reason = match sent {
+                true => ErrorReason::OutcomeUnknown,
+                false => ErrorReason::DeadlineExceeded,
+            };
+            Builder::new(Code::DeadlineExceeded, reason, message).with("path", *path)
+        }
+        Error::Internal(_) => {
+            tracing::error!("{message}");
+            Builder::new(Code::Internal, ErrorReason::Internal, message)
+        }
+    };
+    if let Error::Refused { refusal, .. } | Error::Credential { refusal, .. } = error {
+        // The hint id is what WeCom's support asks for.
+        tracing::info!(errcode = refusal.errcode, hint = refusal.hint_id.as_deref(), "{error}");
+    }
+    builder.build()
+}
+
+fn refused(message: String, path: &str, refusal: &Refusal) -> Builder {
+    let code = match refusal.class() {
+        None => {
+            return Builder::new(Code::Unknown, ErrorReason::WecomUnknownErrcode, message)
+                .refusal(path, refusal);
+        }
+        Some(Class::InvalidRequest) => Code::InvalidArgument,
+        Some(Class::NotFound) => Code::NotFound,
+        Some(Class::AlreadyExists) => Code::AlreadyExists,
+        Some(Class::OutOfRange) => Code::OutOfRange,
+        Some(Class::PermissionDenied) => Code::PermissionDenied,
+        Some(Class::WrongState | Class::Precondition | Class::TokenRejected) => {
+            Code::FailedPrecondition
+        }
+        Some(
+            Class::AnswerTooLarge | Class::Quota | Class::RateLimited | Class::ConcurrencyLimited,
+        ) => Code::ResourceExhausted,
+        Some(Class::Conflict) => Code::Aborted,
+        Some(Class::Busy) => Code::Unavailable,
+        Some(Class::Unimplemented) => Code::Unimplemented,
+        Some(Class::Internal) => Code::Internal,
+    };
+    Builder::new(code, ErrorReason::WecomRefused, message).refusal(path, refusal)
+}
+
+/// Ids joined by commas, cut after an id where they would not fit.
+fn id_list(ids: &[impl ToString]) -> String {
+    let mut list = String::new();
+    for id in ids {
+        let id = id.to_string();
+        if list.len() + id.len() + 1 > ID_LIST_LIMIT_BYTES {
+            list.push_str(",…");
+            break;
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&id);
+    }
+    list
+}
+
+/// The status of a caller that is not let in.
+pub fn access(error: access::Error) -> Status {
+    let (code, reason) = match error {
+        access::Error::NoToken | access::Error::UnknownToken => {
+            (Code::Unauthenticated, ErrorReason::CallerUnknown)
+        }
+        access::Error::NotPermitted => (Code::PermissionDenied, ErrorReason::CallerNotPermitted),
+    };
+    Builder::new(code, reason, error.to_string()).build()
+}
+
+/// The status of a failed store.
+pub fn store(error: &store::Error) -> Status {
+    tracing::error!("the store failed: {error}");
+    Builder::new(Code::Unavailable, ErrorReason::StoreUnavailable, "the gateway's store cannot be used now; nothing was sent")
+        .retry_after(STORE_WAIT)
+        .build()
+}
+
+/// The status of an app that is not there for this caller.
+pub fn app_not_found(app: &str, known: &[&str]) -> Status {
+    let message = match (app.is_empty(), known) {
+        (_, []) => "no app is configured for this caller".to_owned(),
+        (true, many) => format!("`app` is empty and there are several; name one of: {}", many.join(", ")),
+        (false, some) => format!("app {app:?} is not configured for this caller; there is: {}", some.join(", ")),
+    };
+    Builder::new(Code::NotFound, ErrorReason::AppNotFound, message).build()
+}
+
+/// The status of a request id that was used for another request.
+pub fn request_id_reused() -> Status {
+    let message = "the request_id was used for another request in the last 24 hours; use a new one";
+    Builder::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message).build()
+}
+
+/// The status of calls that come while the gateway ends.
+pub fn shutting_down() -> Status {
+    Builder::new(Code::Unavailable, ErrorReason::ShuttingDown, "the gateway is shutting down")
+        .retry_after(SHUTDOWN_WAIT)
+        .build()
+}
+
+/// The status of a fault of ours.
+pub fn internal(message: &str) -> Status {
+    tracing::error!("{message}");
+    Builder::new(Code::Internal, ErrorReason::Internal, message).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut_after_an_id() {
+        let ids: Vec<String> = (0..1000).map(|id| format!("member-{id:04}")).collect();
+        let list = id_list(&ids);
+        assert!(list.len() <= ID_LIST_LIMIT_BYTES + ",…".len());
+        assert!(list.ends_with(",…"));
+        assert!(list.trim_end_matches(",…").split(',').all(|id| ids.iter().any(|known| known == id)));
+        assert_eq!(id_list(&[1, 2, 3]), "1,2,3");
+    }
+}

@@ -1,0 +1,204 @@
+//! When WeCom fails again and again, leave it alone for a moment; and never let
+//! repetitions grow into a load of their own.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failures are counted over this long, in steps of a second.
+const WINDOW_SECONDS: usize = 10;
+/// Opens at this many calls in the window, half of them failed.
+const LEAST_CALLS: u32 = 20;
+/// How long no call is made.
+const REST: Duration = Duration::from_secs(5);
+/// Calls that try whether WeCom is back.
+const PROBES: u32 = 3;
+/// Repetitions: a tenth of the calls, plus three a second, saved up to ten.
+const BUDGET_SHARE: f64 = 0.1;
+const BUDGET_PER_SECOND: f64 = 3.0;
+const BUDGET_MOST: f64 = 10.0;
+
+/// One app's breaker and repetition budget.
+pub(super) struct Breaker {
+    origin: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// (second, calls, failures)
+    window: [(u64, u32, u32); WINDOW_SECONDS],
+    mode: Mode,
+    budget: f64,
+    budget_at: Instant,
+}
+
+enum Mode {
+    Closed,
+    Open(Instant),
+    /// Probes still allowed, and those that came back well.
+    HalfOpen { left: u32, well: u32, since: Instant },
+}
+
+impl Breaker {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            origin: now,
+            state: Mutex::new(State {
+                window: [(0, 0, 0); WINDOW_SECONDS],
+                mode: Mode::Closed,
+                budget: BUDGET_MOST,
+                budget_at: now,
+            }),
+        }
+    }
+
+    /// Whether a call may be made; else how long to wait.
+    pub(super) fn admit(&self) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        match &mut state.mode {
+            Mode::Closed => Ok(()),
+            Mode::Open(until) if *until > now => Err(*until - now),
+            Mode::Open(_) => {
+                state.mode = Mode::HalfOpen { left: PROBES - 1, well: 0, since: now };
+                Ok(())
+            }
+            // Probes whose callers went away must not lock the door for ever.
+            Mode::HalfOpen { left, well, since } if *left == 0 && now - *since > REST => {
+                (*left, *well, *since) = (PROBES - 1, 0, now);
+                Ok(())
+            }
+            Mode::HalfOpen { left: 0, .. } => Err(REST),
+            Mode::HalfOpen { left, .. } => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a call that WeCom answered, or that failed by WeCom's or the
+    /// network's fault. A refusal is an answer.
+    pub(super) fn record(&self, answered: bool) {
+        let now = Instant::now();
+        let second = (now - self.origin).as_secs();
+        let mut state = self.lock();
+        state.budget = (state.budget + BUDGET_SHARE).min(BUDGET_MOST);
+        match &mut state.mode {
+            Mode::Open(_) => {}
+            Mode::HalfOpen { well, .. } if answered => {
+                *well += 1;
+                if *well == PROBES {
+                    state.mode = Mode::Closed;
+                    state.window = [(0, 0, 0); WINDOW_SECONDS];
+                    tracing::info!("WeCom answers again");
+                }
+            }
+            Mode::HalfOpen { .. } => state.mode = Mode::Open(now + REST),
+            Mode::Closed => {
+                let slot = &mut state.window[second as usize % WINDOW_SECONDS];
+                if slot.0 != second {
+                    *slot = (second, 0, 0);
+                }
+                slot.1 += 1;
+                slot.2 += u32::from(!answered);
+                if !answered && state.is_bad(second) {
+                    state.mode = Mode::Open(now + REST);
+                    tracing::warn!("WeCom fails too often; resting for {} s", REST.as_secs());
+                }
+            }
+        }
+    }
+
+    /// Takes one repetition from the budget.
+    pub(super) fn may_repeat(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let earned = (now - state.budget_at).as_secs_f64() * BUDGET_PER_SECOND;
+        state.budget = (state.budget + earned).min(BUDGET_MOST);
+        state.budget_at = now;
+        let may = state.budget >= 1.0;
+        if may {
+            state.budget -= 1.0;
+        }
+        may
+    }
+
+    /// Whether calls are held back now.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.lock().mode, Mode::Open(until) if until > Instant::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_bad(&self, second: u64) -> bool {
+        let recent = self.window.iter().filter(|slot| slot.0 + WINDOW_SECONDS as u64 > second);
+        let (calls, failures) =
+            recent.fold((0, 0), |(calls, failures), slot| (calls + slot.1, failures + slot.2));
+        calls >= LEAST_CALLS && failures * 2 >= calls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn opens_at_twenty_calls_half_of_them_bad_and_closes_after_three_good_probes() {
+        let breaker = Breaker::new();
+        for call in 0..19 {
+            assert!(breaker.admit().is_ok());
+            breaker.record(call % 2 == 0);
+        }
+        assert!(!breaker.is_open());
+        breaker.record(false);
+        assert!(breaker.is_open());
+        assert_eq!(breaker.admit(), Err(REST));
+
+        advance(REST).await;
+        for _ in 0..PROBES {
+            assert!(breaker.admit().is_ok());
+        }
+        assert!(breaker.admit().is_err(), "only three probes");
+        breaker.record(true);
+        breaker.record(true);
+        breaker.record(true);
+        assert!(breaker.admit().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bad_probe_opens_again() {
+        let breaker = Breaker::new();
+        (0..20).for_each(|_| breaker.record(false));
+        advance(REST).await;
+        assert!(breaker.admit().is_ok());
+        breaker.record(false);
+        assert!(breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn old_failures_are_forgotten() {
+        let breaker = Breaker::new();
+        (0..19).for_each(|_| breaker.record(false));
+        advance(Duration::from_secs(11)).await;
+        breaker.record(false);
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repetitions_are_a_tenth_of_the_calls() {
+        let breaker = Breaker::new();
+        assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 10);
+        (0..50).for_each(|_| breaker.record(true));
+        assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 5);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 3);
+    }
+}

@@ -1,0 +1,68 @@
+//! What an endpoint says of itself. Adding one is a request struct, a reply
+//! struct and an `impl Call`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::error::{Error, Refusal};
+
+/// One endpoint of WeCom with its request.
+pub trait Call: Send + Sync {
+    /// Path below `/cgi-bin/`.
+    const PATH: &'static str;
+    /// Whether the corp's base frequency limit counts the call.
+    const BASE_LIMITED: bool = true;
+    /// The answer, beside `errcode` and `errmsg`.
+    type Reply: DeserializeOwned + Send;
+
+    /// Whether and when the call may be repeated.
+    fn repeat(&self) -> Repeat;
+
+    /// What is sent.
+    fn payload(&self) -> Payload;
+
+    /// Members who get a message by this call, for the limits that WeCom keeps
+    /// for each of them.
+    fn members(&self) -> &[String] {
+        &[]
+    }
+
+    /// Makes the error of a refusal, for endpoints that say more than a code.
+    fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
+        Error::Refused { path: Self::PATH, refusal }
+    }
+}
+
+/// Which repetitions of a call do no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Any: the call only reads, or doing it twice is doing it once.
+    Freely,
+    /// The same bytes: WeCom recognises the repetition.
+    SameBytes,
+    /// Only while nothing was written to the connection.
+    WhileUnsent,
+}
+
+/// The body of a request, shared by its repetitions.
+#[derive(Clone)]
+pub enum Payload {
+    /// No body: a GET with these query parameters.
+    Query(Vec<(&'static str, String)>),
+    /// A POST with this JSON.
+    Json(Bytes),
+    /// A POST with one file, as `multipart/form-data`.
+    File(Arc<File>),
+}
+
+/// A file to upload.
+pub struct File {
+    /// WeCom's `type` in the query.
+    pub media_type: &'static str,
+    /// The name that recipients see.
+    pub file_name: String,
+    /// The bytes.
+    pub data: Bytes,
+}

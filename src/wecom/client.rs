@@ -1,0 +1,371 @@
+//! One app's client. Every call to WeCom takes the one path in here: pace,
+//! circuit, token, exchange, errcode, repetition.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::breaker::Breaker;
+use super::call::{Call, Payload, Repeat};
+use super::content::TaskCardName;
+use super::errcode::Class;
+use super::error::{Error, Held, Reason, Refusal, Result};
+use super::media::Uploads;
+use super::message;
+use super::metrics::Metrics;
+use super::rate::{Corp, Pace, QuotaState};
+use super::send::Rendered;
+use super::settings::{App, Resolved, Settings};
+use super::token::{Source, Token, TokenState, Tokens};
+use super::transport::{self, Fault};
+
+/// Repetitions of one call; WeCom says at most 3 for errcode -1
+/// (<https://developer.work.weixin.qq.com/document/path/90313>), attempts included here.
+const MOST_REPETITIONS: usize = 2;
+/// Waits between them: doubling from the first to the second, with jitter.
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Least wait after errcode 45033, which means too many calls at once.
+const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
+/// What callers are told to wait when WeCom cannot be reached.
+const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
+
+/// One app's client; clones share it.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    app: Resolved,
+    call_timeout: Duration,
+    upload_timeout: Duration,
+    task_card_name: TaskCardName,
+    http: reqwest::Client,
+    token: Source,
+    pace: Pace,
+    breaker: Breaker,
+    uploads: Uploads,
+    metrics: Metrics,
+}
+
+/// How an app fares, for people and metrics.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// Its token.
+    pub token: TokenState,
+    /// The limits in use.
+    pub quotas: Vec<QuotaState>,
+    /// Whether calls are held back after a run of failures.
+    pub circuit_open: bool,
+}
+
+/// Builds a client for each app, or tells every fault of the settings.
+pub fn build(
+    settings: &Settings,
+    apps: &[App],
+    metrics: &Metrics,
+) -> std::result::Result<Vec<Client>, Vec<String>> {
+    let tokens: Tokens = moka::future::Cache::builder().build();
+    let mut corps: HashMap<String, Arc<Corp>> = HashMap::new();
+    let mut clients: Vec<Client> = Vec::new();
+    let mut faults = Vec::new();
+    for app in apps {
+        if clients.iter().any(|client| client.name() == app.name) {
+            faults.push(format!("app {:?} is configured twice", app.name));
+        }
+        let resolved = app.resolve(settings);
+        let built = resolved.and_then(|app| {
+            let http = transport::client(&app, settings).map_err(|fault| vec![fault])?;
+            let corp = corps.entry(app.corp_id.clone()).or_default().clone();
+            Ok(Client::new(app, settings, http, corp, tokens.clone(), metrics.clone()))
+        });
+        match built {
+            Ok(client) => clients.push(client),
+            Err(mut more) => faults.append(&mut more),
+        }
+    }
+    if faults.is_empty() { Ok(clients) } else { Err(faults) }
+}
+
+impl Client {
+    fn new(
+        app: Resolved,
+        settings: &Settings,
+        http: reqwest::Client,
+        corp: Arc<Corp>,
+        tokens: Tokens,
+        metrics: Metrics,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            call_timeout: settings.call_timeout,
+            upload_timeout: settings.upload_timeout,
+            task_card_name: settings.task_card_name,
+            token: Source::new(app.clone(), http.clone(), tokens, metrics.clone()),
+            pace: Pace::new(&app.name, corp, app.daily_person_messages),
+            breaker: Breaker::new(),
+            uploads: Uploads::new(),
+            http,
+            app,
+            metrics,
+        }))
+    }
+
+    /// The name that callers use.
+    pub fn name(&self) -> &str {
+        &self.0.app.name
+    }
+
+    /// Corp id (企业ID).
+    pub fn corp_id(&self) -> &str {
+        &self.0.app.corp_id
+    }
+
+    /// Agent id.
+    pub fn agent_id(&self) -> u32 {
+        self.0.app.agent_id
+    }
+
+    /// How the app fares.
+    pub async fn state(&self) -> AppState {
+        AppState {
+            token: self.0.token.state().await,
+            quotas: self.0.pace.quotas(),
+            circuit_open: self.0.breaker.is_open(),
+        }
+    }
+
+    /// Keeps the token fresh until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        self.0.token.clone().run(shutdown).await;
+    }
+
+    /// Checks a message, uploads the media in it, and renders the bytes to send.
+    pub async fn prepare(&self, mut send: message::Send, deadline: Instant) -> Result<Rendered> {
+        let violations = send.check();
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        for (media_type, media) in send.content.inline_media() {
+            self.0.uploads.replace(self, media_type, media, deadline).await?;
+        }
+        Rendered::new(send, self.agent_id(), self.0.task_card_name)
+    }
+
+    /// Whether a message to `members` would be held back now. Takes nothing.
+    pub fn hold(&self, members: &[String]) -> Option<Held> {
+        self.0.pace.check(Rendered::PATH, members).err()
+    }
+
+    /// Under which name task cards are sent.
+    pub fn task_card_name(&self) -> TaskCardName {
+        self.0.task_card_name
+    }
+
+    /// Makes one call, with the repetitions that do no harm, before `deadline`.
+    pub async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
+        let members = call.members();
+        let ticket =
+            self.0.pace.take(C::PATH, members, C::BASE_LIMITED).map_err(Error::Paced)?;
+        let result = self.repeat(call, deadline).await;
+        if result.as_ref().is_err_and(Error::nothing_was_done) {
+            self.0.pace.give_back(&ticket, members);
+        }
+        result
+    }
+
+    async fn repeat<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
+        let payload = call.payload();
+        let mut waits = ExponentialBuilder::new()
+            .with_min_delay(SHORTEST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(MOST_REPETITIONS)
+            .with_jitter()
+            .build();
+        let mut lost = None;
+        let mut token_renewed = false;
+        loop {
+            let setback = match self.attempt(call, &payload, deadline).await {
+                Ok(reply) => return Ok(reply),
+                Err(setback) => setback,
+            };
+            if let (Setback::TokenRejected(generation, _), false) = (&setback, token_renewed) {
+                token_renewed = true;
+                self.0.token.rejected(*generation).await.map_err(|error| unless_lost::<C>(lost, error))?;
+                continue;
+            }
+            lost = lost.or(setback.lost(call.repeat()));
+            let wait = waits.next().and_then(|wait| self.wait(call, &setback, wait, deadline));
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => return Err(unless_lost::<C>(lost, self.give_up(call, setback, deadline))),
+            }
+        }
+    }
+
+    /// How long to wait before a repetition; `None` when there must be none.
+    fn wait<C: Call>(
+        &self,
+        call: &C,
+        setback: &Setback,
+        wait: Duration,
+        deadline: Instant,
+    ) -> Option<Duration> {
+        let harmless = match setback {
+            Setback::Unsent(_) | Setback::Conflict(_) => true,
+            Setback::Concurrency(_) => return self.in_budget(wait.max(CONCURRENCY_WAIT), deadline),
+            // Whether WeCom did anything before it said -1 is not documented.
+            Setback::Lost(_) | Setback::Busy(_) => call.repeat() != Repeat::WhileUnsent,
+            Setback::TokenRejected(..) | Setback::RateLimited(_) | Setback::Final(_) => false,
+        };
+        if harmless { self.in_budget(wait, deadline) } else { None }
+    }
+
+    fn in_budget(&self, wait: Duration, deadline: Instant) -> Option<Duration> {
+        let in_time = Instant::now() + wait < deadline;
+        (in_time && self.0.breaker.may_repeat()).then_some(wait)
+    }
+
+    async fn attempt<C: Call>(
+        &self,
+        call: &C,
+        payload: &Payload,
+        deadline: Instant,
+    ) -> std::result::Result<C::Reply, Setback> {
+        self.0
+            .breaker
+            .admit()
+            .map_err(|retry_after| Setback::Final(Error::CircuitOpen { retry_after }))?;
+        let token = self.0.token.get(deadline).await.map_err(Setback::Final)?;
+        let begun = Instant::now();
+        let timeout = match payload {
+            Payload::File(_) => self.0.upload_timeout,
+            Payload::Query(_) | Payload::Json(_) => self.0.call_timeout,
+        };
+        let own_deadline = begun + timeout;
+        let answer = transport::exchange(
+            &self.0.http,
+            token.url(C::PATH),
+            payload,
+            own_deadline.min(deadline),
+        )
+        .await;
+        self.0.metrics.exchanged(C::PATH, begun.elapsed());
+        let result = self.read(call, &token, answer);
+        // A caller in a hurry says nothing about WeCom.
+        let hurried = matches!(result, Err(Setback::Lost(Reason::TimedOut))) && deadline < own_deadline;
+        if !hurried {
+            let failed = matches!(
+                result,
+                Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_))
+            );
+            self.0.breaker.record(!failed);
+        }
+        result
+    }
+
+    fn read<C: Call>(
+        &self,
+        call: &C,
+        token: &Token,
+        answer: std::result::Result<bytes::Bytes, Fault>,
+    ) -> std::result::Result<C::Reply, Setback> {
+        let body = answer.map_err(|fault| match fault {
+            Fault::Unsent(reason) => Setback::Unsent(reason),
+            Fault::Lost(reason) => Setback::Lost(reason),
+        })?;
+        let refusal = match transport::decode::<C::Reply>(&body).map_err(Setback::Lost)? {
+            Ok(reply) => return Ok(reply),
+            Err(refusal) => refusal,
+        };
+        self.0.metrics.refused(&self.0.app.name, C::PATH, refusal.errcode);
+        Err(match refusal.class() {
+            Some(Class::TokenRejected) => Setback::TokenRejected(token.generation, refusal),
+            Some(Class::Busy) => Setback::Busy(refusal),
+            Some(Class::RateLimited) => Setback::RateLimited(refusal),
+            Some(Class::ConcurrencyLimited) => Setback::Concurrency(refusal),
+            Some(Class::Conflict) => Setback::Conflict(refusal),
+            _ => Setback::Final(call.refused(refusal, &body)),
+        })
+    }
+
+    /// The error of the last attempt.
+    fn give_up<C: Call>(&self, call: &C, setback: Setback, deadline: Instant) -> Error {
+        let path = C::PATH;
+        let retry_after = UNREACHABLE_WAIT;
+        let effect = call.repeat() != Repeat::Freely;
+        let error = match setback {
+            Setback::Lost(Reason::TimedOut) if Instant::now() >= deadline => {
+                Error::Deadline { path, sent: effect }
+            }
+            Setback::Lost(reason) if effect => Error::OutcomeUnknown { path, reason, refusal: None },
+            Setback::Busy(refusal) if effect => {
+                Error::OutcomeUnknown { path, reason: Reason::Busy, refusal: Some(refusal) }
+            }
+            Setback::Unsent(reason) | Setback::Lost(reason) => {
+                Error::Unreachable { path, reason, retry_after }
+            }
+            Setback::Busy(_) => Error::Unreachable { path, reason: Reason::Busy, retry_after },
+            Setback::Concurrency(refusal) => {
+                Error::RateLimited { path, refusal, retry_after: CONCURRENCY_WAIT }
+            }
+            Setback::RateLimited(refusal) => {
+                let retry_after = self.0.pace.block(path);
+                tracing::warn!(
+                    app = %self.0.app.name, api = path, seconds = retry_after.as_secs(),
+                    "WeCom's frequency limit of {path} is reached; holding calls of app {} back", self.0.app.name,
+                );
+                Error::RateLimited { path, refusal, retry_after }
+            }
+            Setback::TokenRejected(_, refusal) | Setback::Conflict(refusal) => {
+                Error::Refused { path, refusal }
+            }
+            Setback::Final(error) => error,
+        };
+        if let Error::Unreachable { reason, .. } | Error::OutcomeUnknown { reason, .. } = &error {
+            tracing::warn!(app = %self.0.app.name, api = path, "{path} failed for app {}: {reason}", self.0.app.name);
+        }
+        error
+    }
+}
+
+/// Why an attempt brought no reply.
+enum Setback {
+    Unsent(Reason),
+    Lost(Reason),
+    Busy(Refusal),
+    Concurrency(Refusal),
+    RateLimited(Refusal),
+    Conflict(Refusal),
+    /// With the generation of the token that was refused.
+    TokenRejected(u64, Refusal),
+    Final(Error),
+}
+
+impl Setback {
+    /// Whether the attempt may have had an effect that a repetition could double.
+    fn lost(&self, repeat: Repeat) -> Option<Reason> {
+        match self {
+            Self::Lost(reason) if repeat != Repeat::Freely => Some(*reason),
+            Self::Busy(_) if repeat != Repeat::Freely => Some(Reason::Busy),
+            _ => None,
+        }
+    }
+}
+
+/// An attempt whose answer was lost may have had its effect, whatever became of
+/// its repetitions; except that WeCom refuses a bad request each time.
+fn unless_lost<C: Call>(lost: Option<Reason>, error: Error) -> Error {
+    let Some(reason) = lost else { return error };
+    match error {
+        Error::OutcomeUnknown { .. } | Error::Deadline { sent: true, .. } | Error::AllRecipientsInvalid { .. } => error,
+        Error::Refused { path, refusal } => match refusal.class() {
+            Some(Class::InvalidRequest) => Error::Refused { path, refusal },
+            _ => Error::OutcomeUnknown { path, reason: Reason::RefusedAfterLoss, refusal: Some(refusal) },
+        },
+        Error::Deadline { path, .. } => Error::Deadline { path, sent: true },
+        _ => Error::OutcomeUnknown { path: C::PATH, reason, refusal: None },
+    }
+}

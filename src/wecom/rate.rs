@@ -1,0 +1,412 @@
+//! WeCom's frequency limits, kept on our side: a call that WeCom would refuse,
+//! or whose message it would drop without a word, is held back and told when to
+//! come again.
+//!
+//! Source of the limits:
+//! <https://developer.work.weixin.qq.com/document/path/90312> (read 2026-11).
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::time::Instant;
+
+use super::error::Held;
+
+/// Messages from one app to one member in a minute; WeCom drops the rest.
+const MEMBER_PER_MINUTE: usize = 30;
+/// Messages from one app to one member in an hour; WeCom drops the rest.
+const MEMBER_PER_HOUR: usize = 1000;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Calls of one API by one corp: 10 000 a minute. A bucket that starts full lets
+/// its size and its refill through in one minute, so each gets half.
+const CORP_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10_000 / 2).expect("not zero");
+/// 150 000 an hour, split in the same way: a burst of 50 000, then 100 000 an hour.
+const CORP_PER_HOUR: NonZeroU32 = NonZeroU32::new(100_000).expect("not zero");
+const CORP_HOUR_BURST: NonZeroU32 = NonZeroU32::new(50_000).expect("not zero");
+/// After 45009 the block lasts 60 s (minute rule), 60 min (hour rule), or to the
+/// end of the day. The answer does not say which, so each repetition within
+/// `LADDER_MEMORY` of the end of the last block takes the next step.
+const BLOCKS: [Duration; 2] = [MINUTE, HOUR];
+const LADDER_MEMORY: Duration = Duration::from_secs(300);
+/// WeCom's day begins at midnight in Shanghai: UTC+8, no summer time since 1991.
+const SHANGHAI_OFFSET_SECONDS: u64 = 8 * 3600;
+const DAY_SECONDS: u64 = 24 * 3600;
+/// Member logs are swept when this many have gathered since the last sweep.
+const SWEEP_STEP: usize = 4096;
+
+/// The base limits of a corp, shared by its apps.
+#[derive(Default)]
+pub(super) struct Corp {
+    apis: Mutex<HashMap<&'static str, Arc<Base>>>,
+}
+
+struct Base {
+    minute: DefaultDirectRateLimiter,
+    hour: DefaultDirectRateLimiter,
+}
+
+impl Corp {
+    fn take(&self, path: &'static str) -> Result<(), Held> {
+        let base = lock(&self.apis).entry(path).or_insert_with(|| {
+            let hour = Quota::per_hour(CORP_PER_HOUR).allow_burst(CORP_HOUR_BURST);
+            let minute = RateLimiter::direct(Quota::per_minute(CORP_PER_MINUTE));
+            Arc::new(Base { minute, hour: RateLimiter::direct(hour) })
+        });
+        let held = |limit: &str, wait| Held {
+            subject: format!("api:{path}"),
+            limit: format!("{limit} calls of {path} by the corp"),
+            retry_after: wait,
+        };
+        let now = DefaultClock::default().now();
+        base.minute.check().map_err(|no| held("10000/min", no.wait_time_from(now)))?;
+        base.hour.check().map_err(|no| held("150000/h", no.wait_time_from(now)))
+    }
+}
+
+/// One app's pace.
+pub(super) struct Pace {
+    app: String,
+    corp: Arc<Corp>,
+    daily: Option<u64>,
+    origin: Instant,
+    hasher: RandomState,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When each member was sent to in the last hour, by a hash of the folded
+    /// user id. Two members that share a hash would only share a limit.
+    members: HashMap<u64, VecDeque<u64>>,
+    sweep_at: usize,
+    day: u64,
+    day_used: u64,
+    lanes: HashMap<&'static str, Lane>,
+}
+
+/// A path that WeCom blocked.
+struct Lane {
+    until: Instant,
+    step: usize,
+}
+
+/// What a call took, to be given back when WeCom certainly did nothing.
+pub(super) struct Ticket {
+    at: u64,
+    day: u64,
+}
+
+/// How much of a limit is used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuotaState {
+    /// Path of the call.
+    pub api: &'static str,
+    /// The limit, for a human.
+    pub limit: String,
+    /// Share used, 0 to 1.
+    pub used_ratio: f64,
+    /// How long calls are refused.
+    pub retry_after: Option<Duration>,
+}
+
+impl Pace {
+    pub(super) fn new(app: &str, corp: Arc<Corp>, daily: Option<u64>) -> Self {
+        Self {
+            app: app.to_owned(),
+            corp,
+            daily,
+            origin: Instant::now(),
+            hasher: RandomState::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether the call may go out now; nothing is taken.
+    pub(super) fn check(&self, path: &'static str, members: &[String]) -> Result<(), Held> {
+        let mut state = lock(&self.state);
+        self.check_locked(&mut state, path, members, shanghai_day(SystemTime::now()))
+    }
+
+    /// Takes the call's share of every limit, or of none.
+    pub(super) fn take(
+        &self,
+        path: &'static str,
+        members: &[String],
+        base_limited: bool,
+    ) -> Result<Ticket, Held> {
+        let day = shanghai_day(SystemTime::now());
+        let mut state = lock(&self.state);
+        self.check_locked(&mut state, path, members, day)?;
+        if base_limited {
+            self.corp.take(path)?;
+        }
+        let at = self.now();
+        for member in members {
+            state.members.entry(self.key(member)).or_default().push_back(at);
+        }
+        state.day_used += members.len() as u64;
+        if state.members.len() > state.sweep_at + SWEEP_STEP {
+            state.members.retain(|_, log| log.back().is_some_and(|last| at - last < millis(HOUR)));
+            state.sweep_at = state.members.len();
+        }
+        Ok(Ticket { at, day })
+    }
+
+    /// WeCom did nothing: the shares are free again.
+    pub(super) fn give_back(&self, ticket: &Ticket, members: &[String]) {
+        if members.is_empty() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        for member in members {
+            if let Some(log) = state.members.get_mut(&self.key(member))
+                && let Some(index) = log.iter().rposition(|at| *at == ticket.at)
+            {
+                log.remove(index);
+            }
+        }
+        if state.day == ticket.day {
+            state.day_used = state.day_used.saturating_sub(members.len() as u64);
+        }
+    }
+
+    /// WeCom answered 45009: closes the path for the window, gives its length.
+    pub(super) fn block(&self, path: &'static str) -> Duration {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let lane = state.lanes.entry(path).or_insert(Lane { until: now, step: 0 });
+        if lane.until > now {
+            // Calls that were under way when the block began say nothing new.
+            return lane.until - now;
+        }
+        if lane.step > 0 && now - lane.until > LADDER_MEMORY {
+            lane.step = 0;
+        }
+        let block = BLOCKS.get(lane.step).copied().unwrap_or_else(|| until_shanghai_midnight(SystemTime::now()));
+        lane.step += 1;
+        lane.until = now + block;
+        block
+    }
+
+    fn check_locked(
+        &self,
+        state: &mut State,
+        path: &'static str,
+        members: &[String],
+        day: u64,
+    ) -> Result<(), Held> {
+        let now = Instant::now();
+        if let Some(lane) = state.lanes.get(path)
+            && lane.until > now
+        {
+            return Err(Held {
+                subject: format!("app:{}", self.app),
+                limit: format!("WeCom's frequency limit of {path}"),
+                retry_after: lane.until - now,
+            });
+        }
+        if state.day != day {
+            state.day = day;
+            state.day_used = 0;
+        }
+        if let Some(daily) = self.daily
+            && state.day_used + members.len() as u64 > daily
+        {
+            return Err(Held {
+                subject: format!("app:{}", self.app),
+                limit: format!("{daily} person-messages a day"),
+                retry_after: until_shanghai_midnight(SystemTime::now()),
+            });
+        }
+        let now = self.now();
+        for member in members {
+            let Some(log) = state.members.get_mut(&self.key(member)) else { continue };
+            while log.front().is_some_and(|at| now - at >= millis(HOUR)) {
+                log.pop_front();
+            }
+            for (limit, window, unit) in [(MEMBER_PER_MINUTE, MINUTE, "min"), (MEMBER_PER_HOUR, HOUR, "h")] {
+                let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else { continue };
+                let free_at = oldest + millis(window);
+                if free_at > now {
+                    return Err(Held {
+                        subject: format!("user:{member}"),
+                        limit: format!("{limit}/{unit} messages to one member"),
+                        retry_after: Duration::from_millis(free_at - now),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The limits in use now.
+    pub(super) fn quotas(&self) -> Vec<QuotaState> {
+        let now = Instant::now();
+        let day = shanghai_day(SystemTime::now());
+        let state = lock(&self.state);
+        let mut quotas = Vec::new();
+        if let Some(daily) = self.daily {
+            let used = if state.day == day { state.day_used } else { 0 };
+            #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+            let used_ratio = used as f64 / daily.max(1) as f64;
+            quotas.push(QuotaState {
+                api: "message/send",
+                limit: format!("{daily} person-messages a day"),
+                used_ratio,
+                retry_after: (used >= daily).then(|| until_shanghai_midnight(SystemTime::now())),
+            });
+        }
+        let blocked = state.lanes.iter().filter(|(_, lane)| lane.until > now);
+        quotas.extend(blocked.map(|(path, lane)| QuotaState {
+            api: path,
+            limit: format!("WeCom's frequency limit of {path}"),
+            used_ratio: 1.0,
+            retry_after: Some(lane.until - now),
+        }));
+        quotas
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.origin.elapsed())
+    }
+
+    /// Upper and lower case are the same member.
+    fn key(&self, member: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for byte in member.bytes() {
+            hasher.write_u8(byte.to_ascii_lowercase());
+        }
+        hasher.finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn shanghai_seconds(now: SystemTime) -> u64 {
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()) + SHANGHAI_OFFSET_SECONDS
+}
+
+fn shanghai_day(now: SystemTime) -> u64 {
+    shanghai_seconds(now) / DAY_SECONDS
+}
+
+fn until_shanghai_midnight(now: SystemTime) -> Duration {
+    Duration::from_secs(DAY_SECONDS - shanghai_seconds(now) % DAY_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SEND: &str = "message/send";
+
+    fn pace() -> Pace {
+        Pace::new("youxiao", Arc::default(), Some(100_000))
+    }
+
+    fn to(members: &[&str]) -> Vec<String> {
+        members.iter().map(|member| (*member).to_owned()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_thirty_first_message_in_any_minute_waits() {
+        let pace = pace();
+        let member = to(&["zhangsan"]);
+        for _ in 0..30 {
+            pace.take(SEND, &member, false).unwrap();
+            advance(Duration::from_millis(100)).await;
+        }
+        let held = pace.take(SEND, &to(&["ZhangSan"]), false).map(|_| ()).unwrap_err();
+        assert_eq!(held.subject, "user:ZhangSan");
+        assert_eq!(held.retry_after, Duration::from_secs(57));
+        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        advance(held.retry_after).await;
+        assert!(pace.take(SEND, &member, false).is_ok());
+        assert!(pace.take(SEND, &member, false).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_thousand_and_first_in_any_hour_waits() {
+        let pace = pace();
+        let member = to(&["zhangsan"]);
+        let mut sent = 0;
+        for _ in 0..1799 {
+            advance(Duration::from_secs(2)).await;
+            sent += usize::from(pace.take(SEND, &member, false).is_ok());
+        }
+        assert_eq!(sent, MEMBER_PER_HOUR);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_member_at_the_limit_takes_nothing_from_the_others() {
+        let pace = pace();
+        for _ in 0..30 {
+            pace.take(SEND, &to(&["zhangsan"]), false).unwrap();
+        }
+        for _ in 0..40 {
+            assert!(pace.take(SEND, &to(&["lisi", "zhangsan"]), false).is_err());
+        }
+        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_sent_is_given_back() {
+        let pace = pace();
+        let member = to(&["zhangsan"]);
+        for _ in 0..100 {
+            let ticket = pace.take(SEND, &member, false).unwrap();
+            pace.give_back(&ticket, &member);
+        }
+        assert_eq!(pace.quotas()[0].used_ratio, 0.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn blocks_grow_from_a_minute_to_an_hour_to_midnight() {
+        let pace = pace();
+        assert_eq!(pace.block(SEND), MINUTE);
+        assert_eq!(pace.block(SEND), MINUTE, "a second answer of the same block says nothing new");
+        assert!(pace.check(SEND, &[]).is_err());
+        assert!(pace.check("media/upload", &[]).is_ok());
+        advance(MINUTE).await;
+        assert!(pace.check(SEND, &[]).is_ok());
+        assert_eq!(pace.block(SEND), HOUR);
+        advance(HOUR).await;
+        assert!(pace.block(SEND) <= Duration::from_secs(DAY_SECONDS));
+        advance(Duration::from_secs(2 * DAY_SECONDS)).await;
+        assert_eq!(pace.block(SEND), MINUTE, "a quiet time starts the ladder again");
+    }
+
+    #[tokio::test]
+    async fn the_day_ends_at_midnight_in_shanghai() {
+        // 2026-11-24 15:59:59 UTC is 23:59:59 in Shanghai.
+        let now = UNIX_EPOCH + Duration::from_secs(1_795_535_999);
+        assert_eq!(until_shanghai_midnight(now), Duration::from_secs(1));
+        assert_eq!(shanghai_day(now) + 1, shanghai_day(now + Duration::from_secs(1)));
+        let pace = Pace::new("youxiao", Arc::default(), Some(2));
+        pace.take(SEND, &to(&["zhangsan", "lisi"]), false).unwrap();
+        let held = pace.check(SEND, &to(&["wangwu"])).unwrap_err();
+        assert!(held.limit.contains("2 person-messages"));
+    }
+
+    #[test]
+    fn the_corps_base_limit_holds_back() {
+        let corp = Corp::default();
+        let passed = (0..6000).filter(|_| corp.take("media/upload").is_ok()).count();
+        assert!((5000..5100).contains(&passed), "{passed}");
+        assert!(corp.take("user/get").is_ok());
+    }
+}

@@ -1,0 +1,103 @@
+//! A message as the bytes that go out. They are rendered once: WeCom recognises
+//! a repetition by its bytes, so a repetition, even by a later process, must be
+//! these very bytes.
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::call::{Call, Payload, Repeat};
+use super::content::TaskCardName;
+use super::error::{Error, Refusal, Result};
+use super::message::{Recipients, Send, Sent};
+use super::transport;
+
+/// WeCom's code when no recipient could get the message.
+const ALL_RECIPIENTS_INVALID: i64 = 81013;
+/// WeCom's interval of the duplicate check when none is given, in seconds.
+const DEFAULT_INTERVAL_SECONDS: u32 = 1800;
+
+/// message/send with its body.
+pub struct Rendered {
+    body: Bytes,
+    recipients: Recipients,
+    /// Seconds in which WeCom recognises a repetition; `None` without the check.
+    duplicate_window_seconds: Option<u32>,
+}
+
+impl Rendered {
+    /// Path of the call.
+    pub const PATH: &'static str = "message/send";
+
+    pub(super) fn new(send: Send, agent_id: u32, task_card_name: TaskCardName) -> Result<Self> {
+        let body = send
+            .body(agent_id, task_card_name)
+            .map_err(|error| Error::Internal(format!("cannot render the message: {error}")))?;
+        let duplicate_window_seconds = send
+            .duplicate_check
+            .as_ref()
+            .filter(|check| check.enabled)
+            .map(|check| check.interval_seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS));
+        Ok(Self { body: body.into(), recipients: send.recipients, duplicate_window_seconds })
+    }
+
+    /// From the body of an earlier send that is to be repeated.
+    pub fn again(body: Bytes, recipients: Recipients) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Check {
+            #[serde(default)]
+            enable_duplicate_check: u8,
+            duplicate_check_interval: Option<u32>,
+        }
+        let check: Check = serde_json::from_slice(&body)
+            .map_err(|_| Error::Internal("a stored message is no JSON".into()))?;
+        let duplicate_window_seconds = (check.enable_duplicate_check == 1)
+            .then(|| check.duplicate_check_interval.unwrap_or(DEFAULT_INTERVAL_SECONDS));
+        Ok(Self { body, recipients, duplicate_window_seconds })
+    }
+
+    /// The request body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Seconds in which WeCom recognises a repetition; `None` without the check.
+    pub fn duplicate_window_seconds(&self) -> Option<u32> {
+        self.duplicate_window_seconds
+    }
+
+    /// Spells the user ids of a reply as the request did.
+    pub fn spell(&self, sent: &mut Sent) {
+        sent.in_the_spelling_of(&self.recipients);
+    }
+}
+
+impl Call for Rendered {
+    const PATH: &'static str = Self::PATH;
+    /// Messages do not count for the base frequency.
+    const BASE_LIMITED: bool = false;
+    type Reply = Sent;
+
+    fn repeat(&self) -> Repeat {
+        match self.duplicate_window_seconds {
+            Some(_) => Repeat::SameBytes,
+            None => Repeat::WhileUnsent,
+        }
+    }
+
+    fn payload(&self) -> Payload {
+        Payload::Json(self.body.clone())
+    }
+
+    fn members(&self) -> &[String] {
+        &self.recipients.user_ids
+    }
+
+    fn refused(&self, refusal: Refusal, body: &[u8]) -> Error {
+        if refusal.errcode != ALL_RECIPIENTS_INVALID {
+            return Error::Refused { path: Self::PATH, refusal };
+        }
+        let mut recipients = transport::reply_in_refusal::<Sent>(body).unwrap_or_default();
+        self.spell(&mut recipients);
+        Error::AllRecipientsInvalid { refusal, recipients: Box::new(recipients) }
+    }
+}

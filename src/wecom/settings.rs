@@ -1,0 +1,190 @@
+//! What an operator sets about WeCom and about each app.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::content::TaskCardName;
+
+/// How WeCom is reached: the section `[wecom]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Scheme, host, optional port and path prefix; `/cgi-bin/…` is appended.
+    pub base_url: String,
+    /// Allows `http://` to a host that is not this machine.
+    pub insecure_http: bool,
+    /// Longest wait for a connection.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Longest wait for the answer to a call.
+    #[serde(with = "humantime_serde")]
+    pub call_timeout: Duration,
+    /// Longest wait for the answer to an upload.
+    #[serde(with = "humantime_serde")]
+    pub upload_timeout: Duration,
+    /// How long an unused connection is kept.
+    #[serde(with = "humantime_serde")]
+    pub pool_idle_timeout: Duration,
+    /// Unused connections kept for each app.
+    pub pool_max_idle: usize,
+    /// Proxy for all apps: `http://[user:password@]host:port`.
+    pub proxy: Option<SecretString>,
+    /// PEM file of certificate authorities trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Under which name legacy task cards are sent.
+    pub task_card_name: TaskCardName,
+}
+
+/// One self-built app (自建应用): a section `[[apps]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The name that callers use.
+    pub name: String,
+    /// Corp id (企业ID).
+    pub corp_id: String,
+    /// Agent id of the app.
+    pub agent_id: u32,
+    /// The app's secret; `secret_file` is the better place.
+    pub secret: Option<SecretString>,
+    /// File that holds the secret.
+    pub secret_file: Option<PathBuf>,
+    /// In place of `wecom.base_url`.
+    pub base_url: Option<String>,
+    /// In place of `wecom.proxy`.
+    pub proxy: Option<SecretString>,
+    /// In place of `wecom.ca_file`.
+    pub ca_file: Option<PathBuf>,
+    /// Person-messages a day: the corp's account limit times 200. Not counted
+    /// when absent.
+    pub daily_person_messages: Option<u64>,
+}
+
+/// An app whose settings hold.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub(super) name: String,
+    pub(super) corp_id: String,
+    pub(super) agent_id: u32,
+    pub(super) secret: SecretString,
+    pub(super) base_url: Url,
+    pub(super) proxy: Option<SecretString>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) daily_person_messages: Option<u64>,
+}
+
+impl App {
+    /// Reads the secret and checks every value. All faults come back at once.
+    pub(super) fn resolve(&self, settings: &Settings) -> Result<Resolved, Vec<String>> {
+        let Self {
+            name,
+            corp_id,
+            agent_id,
+            secret,
+            secret_file,
+            base_url,
+            proxy,
+            ca_file,
+            daily_person_messages,
+        } = self;
+        let mut faults = Vec::new();
+        let mut fault = |text: String| faults.push(format!("app {name:?}: {text}"));
+        if name.is_empty() {
+            fault("`name` is empty; give the app a name that callers can use".into());
+        }
+        if corp_id.is_empty() {
+            fault("`corp_id` is empty; it stands in WeCom's console under My company".into());
+        }
+        let secret = match (secret, secret_file) {
+            (Some(secret), None) => secret.clone(),
+            (None, Some(path)) => match fs::read_to_string(path) {
+                Ok(text) => SecretString::from(text.trim().to_owned()),
+                Err(error) => {
+                    fault(format!("cannot read secret_file {}: {error}", path.display()));
+                    SecretString::default()
+                }
+            },
+            _ => {
+                fault("set exactly one of `secret_file` and `secret`".into());
+                SecretString::default()
+            }
+        };
+        if secret.expose_secret().is_empty() && secret_file.is_some() {
+            fault("the secret is empty".into());
+        }
+        let base_url = parse_base_url(
+            base_url.as_ref().unwrap_or(&settings.base_url),
+            settings.insecure_http,
+        )
+        .map_err(&mut fault)
+        .ok();
+        match base_url {
+            Some(base_url) if faults.is_empty() => Ok(Resolved {
+                name: name.clone(),
+                corp_id: corp_id.clone(),
+                agent_id: *agent_id,
+                secret,
+                base_url,
+                proxy: proxy.clone().or_else(|| settings.proxy.clone()),
+                ca_file: ca_file.clone().or_else(|| settings.ca_file.clone()),
+                daily_person_messages: *daily_person_messages,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+/// The base address, ending in a slash. Plain HTTP would show tokens to the
+/// network, so it is for this machine alone unless `insecure_http` is set.
+fn parse_base_url(text: &str, insecure_http: bool) -> Result<Url, String> {
+    let mut url = Url::parse(text)
+        .map_err(|error| format!("`base_url` {text:?} is no address: {error}"))?;
+    let loopback = url.host_str().is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback || insecure_http => {}
+        "http" => {
+            return Err(format!(
+                "`base_url` {text:?} would send tokens in clear; use https, or set wecom.insecure_http"
+            ));
+        }
+        _ => return Err(format!("`base_url` {text:?} must begin with https://")),
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("`base_url` takes no user, query or fragment".into());
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        assert!(parse_base_url("http://127.0.0.1:8800", false).is_ok());
+        assert!(parse_base_url("http://[::1]:8800", false).is_ok());
+        assert!(parse_base_url("http://wecom.example.com", false).is_err());
+        assert!(parse_base_url("http://wecom.example.com", true).is_ok());
+        assert!(parse_base_url("ftp://wecom.example.com", true).is_err());
+        assert!(parse_base_url("https://user@wecom.example.com", false).is_err());
+    }
+
+    #[test]
+    fn a_path_prefix_is_kept() {
+        let url = parse_base_url("https://relay.example.com/wecom", false).unwrap();
+        assert_eq!(url.join("cgi-bin/gettoken").unwrap().path(), "/wecom/cgi-bin/gettoken");
+    }
+}
