@@ -1,1 +1,5 @@
 //! The inbound door: gRPC.
+
+pub mod health;
+pub mod observe;
+pub mod server;
