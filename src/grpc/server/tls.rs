@@ -1,0 +1,78 @@
+//! TLS for the listener: 1.2 and 1.3, HTTP/2 only, client certificates when a CA is given.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+
+use super::{error::Error, settings::Settings};
+
+/// The only protocol offered in the handshake; a client that can only speak HTTP/1 fails there.
+const ALPN: &[u8] = b"h2";
+
+pub(super) fn config(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Error> {
+    let certificate = settings.tls_cert_file.as_deref();
+    let key = settings.tls_key_file.as_deref();
+    let client_ca = settings.client_ca_file.as_deref();
+    let (certificate, key) = match (certificate, key, client_ca) {
+        (Some(certificate), Some(key), _) => (certificate, key),
+        (None, None, None) => return Ok(None),
+        (Some(_), None, _) => return Err(incomplete("tls_cert_file", "tls_key_file")),
+        (None, Some(_), _) => return Err(incomplete("tls_key_file", "tls_cert_file")),
+        (None, None, Some(_)) => return Err(incomplete("client_ca_file", "tls_cert_file")),
+    };
+    load(certificate, key, client_ca).map(Arc::new).map(Some)
+}
+
+fn incomplete(given: &'static str, missing: &'static str) -> Error {
+    Error::Incomplete { given, missing }
+}
+
+fn load(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig, Error> {
+    // Named, not the process default: with two providers linked, rustls would panic on a guess.
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let builder = match client_ca {
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+        None => builder.with_no_client_auth(),
+    };
+    let chain = certificates("tls_cert_file", certificate)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| pem("tls_key_file", key, error))?;
+    let mut config = builder.with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+fn client_verifier(
+    path: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("client_ca_file", path)? {
+        roots.add(certificate)?;
+    }
+    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
+}
+
+fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| pem(setting, path, error))?;
+    if certificates.is_empty() {
+        return Err(pem(setting, path, "no certificate inside"));
+    }
+    Ok(certificates)
+}
+
+fn pem(setting: &'static str, path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::Pem {
+        setting,
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
