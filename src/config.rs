@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use figment::error::Kind;
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -52,12 +53,13 @@ impl Sources {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
-        let mut figment =
-            Figment::from(Toml::string(defaults)).merge(Toml::string(overlay));
+        let mut figment = Figment::from(Toml::string(defaults)).merge(Toml::string(overlay));
         if let Some(path) = file {
             // figment would take a missing file for an empty one.
-            std::fs::File::open(path)
-                .map_err(|source| Error::Unreadable { path: path.display().to_string(), source })?;
+            std::fs::File::open(path).map_err(|source| Error::Unreadable {
+                path: path.display().to_string(),
+                source,
+            })?;
             figment = figment.merge(Toml::file_exact(path));
         }
         Ok(Self(figment.merge(Environment::new(environment))))
@@ -66,7 +68,10 @@ impl Sources {
     /// The settings as `T`.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
         self.0.extract().map_err(|error| {
-            let faults: Vec<String> = error.into_iter().map(|fault| describe(&fault)).collect();
+            let faults: Vec<String> = error
+                .into_iter()
+                .map(|fault| describe(&self.0, &fault))
+                .collect();
             Error::Wrong(faults.join("\n"))
         })
     }
@@ -79,15 +84,27 @@ impl Sources {
     }
 }
 
-fn describe(fault: &figment::Error) -> String {
+fn describe(figment: &Figment, fault: &figment::Error) -> String {
     let key = fault.path.join(".");
-    let origin = fault.metadata.as_ref().map_or_else(String::new, |metadata| {
-        let source = metadata.source.as_ref().map(|source| format!(" {source}"));
-        format!(" (from {}{})", metadata.name, source.unwrap_or_default())
+    let text = match &fault.kind {
+        Kind::UnknownField(_, known) => {
+            format!("unknown setting; known here: {}", known.join(", "))
+        }
+        Kind::MissingField(name) => format!("`{name}` is missing"),
+        kind => kind.to_string(),
+    };
+    let metadata = fault
+        .metadata
+        .as_ref()
+        .or_else(|| figment.find_metadata(&key));
+    let origin = metadata.map_or_else(String::new, |metadata| match &metadata.source {
+        Some(source) => format!(" (from {source})"),
+        None => format!(" (from {})", metadata.name),
     });
-    match key.is_empty() {
-        true => format!("{}{origin}", fault.kind),
-        false => format!("{key}: {}{origin}", fault.kind),
+    if key.is_empty() {
+        format!("{text}{origin}")
+    } else {
+        format!("{key}: {text}{origin}")
     }
 }
 
@@ -101,7 +118,9 @@ fn mask_value(value: &mut Value, secret: bool, secret_keys: &[&str]) {
     match value {
         Value::Dict(_, inner) => mask(inner, secret_keys),
         Value::Array(_, items) => {
-            items.iter_mut().for_each(|item| mask_value(item, secret, secret_keys));
+            items
+                .iter_mut()
+                .for_each(|item| mask_value(item, secret, secret_keys));
         }
         _ if secret => *value = Value::from(MASK),
         _ => {}
@@ -113,18 +132,29 @@ struct Environment(Dict);
 
 impl Environment {
     fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut figment = Figment::new();
+        let mut settings = Dict::new();
         for (name, text) in variables {
-            let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            let key = key.to_ascii_lowercase().replace(SEPARATOR, ".");
+            let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
+                continue;
+            };
             // Numbers, booleans and lists as figment reads them; the rest is text.
             let Ok(value) = text.parse::<Value>();
-            let nested = figment::util::nest(&key, value);
-            if let Value::Dict(_, dict) = nested {
-                figment = figment.merge(Environment(dict));
-            }
+            insert(&mut settings, &key.to_ascii_lowercase(), value);
         }
-        Self(figment.extract().unwrap_or_default())
+        Self(settings)
+    }
+}
+
+fn insert(settings: &mut Dict, key: &str, value: Value) {
+    let Some((head, rest)) = key.split_once(SEPARATOR) else {
+        settings.insert(key.to_owned(), value);
+        return;
+    };
+    let inner = settings
+        .entry(head.to_owned())
+        .or_insert_with(|| Value::from(Dict::new()));
+    if let Value::Dict(_, inner) = inner {
+        insert(inner, rest, value);
     }
 }
 
@@ -170,7 +200,10 @@ mod tests {
     const DEFAULTS: &str = "apps = []\n[door]\nlisten = \"127.0.0.1:1\"\nlimit = 5\n";
 
     fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -189,8 +222,20 @@ mod tests {
         ]);
         let sources = Sources::read(DEFAULTS, Some(file.path()), variables).unwrap();
         let settings: Settings = sources.extract().unwrap();
-        assert_eq!(settings.door, Door { listen: "0.0.0.0:2".into(), limit: 7 });
-        assert_eq!(settings.apps, [App { name: "a".into(), secret: Some("s".into()) }]);
+        assert_eq!(
+            settings.door,
+            Door {
+                listen: "0.0.0.0:2".into(),
+                limit: 7
+            }
+        );
+        assert_eq!(
+            settings.apps,
+            [App {
+                name: "a".into(),
+                secret: Some("s".into())
+            }]
+        );
     }
 
     #[test]
@@ -198,12 +243,17 @@ mod tests {
         let variables = environment(&[("WECOMGW_DOOR__COLOUR", "red")]);
         let sources = Sources::read(DEFAULTS, None, variables).unwrap();
         let error = sources.extract::<Settings>().unwrap_err().to_string();
-        assert!(error.contains("colour") && error.contains("environment"), "{error}");
+        assert!(
+            error.contains("colour") && error.contains("environment"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_missing_file_is_an_error() {
-        let error = Sources::read(DEFAULTS, Some(Path::new("/nowhere/x.toml")), []).err().unwrap();
+        let error = Sources::read(DEFAULTS, Some(Path::new("/nowhere/x.toml")), [])
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("/nowhere/x.toml"));
     }
 
@@ -212,7 +262,10 @@ mod tests {
         let file = file("[[apps]]\nname = \"a\"\nsecret = \"tell-nobody\"\n");
         let sources = Sources::read(DEFAULTS, Some(file.path()), []).unwrap();
         let text = sources.masked(&["secret"]).unwrap();
-        assert!(text.contains(MASK) && !text.contains("tell-nobody"), "{text}");
+        assert!(
+            text.contains(MASK) && !text.contains("tell-nobody"),
+            "{text}"
+        );
         assert!(text.contains("limit = 5"));
     }
 }

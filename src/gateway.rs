@@ -18,7 +18,9 @@ use crate::access::{self, Access};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
-use crate::grpc::{Callers, GatewayService, MessageService, RequestIds, health, observe, pb, server};
+use crate::grpc::{
+    Callers, GatewayService, MessageService, RequestIds, health, observe, pb, server,
+};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
 
@@ -104,16 +106,30 @@ impl Gateway {
     pub async fn build(config: Config, insecure: bool) -> anyhow::Result<Self> {
         let faults = config.faults(insecure);
         if !faults.is_empty() {
-            bail!("the configuration cannot be used:\n  - {}", faults.join("\n  - "));
+            bail!(
+                "the configuration cannot be used:\n  - {}",
+                faults.join("\n  - ")
+            );
         }
-        let Config { grpc, health, admin, store, wecom, apps, callers, telemetry: _ } = config;
+        let Config {
+            grpc,
+            health,
+            admin,
+            store,
+            wecom,
+            apps,
+            callers,
+            telemetry: _,
+        } = config;
 
         let mut registry = telemetry::registry();
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
         let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
         let access = Access::new(&callers).map_err(joined)?;
-        let store = Store::open(&store).await.context("the store cannot be opened")?;
+        let store = Store::open(&store)
+            .await
+            .context("the store cannot be opened")?;
 
         let sends = TaskTracker::new();
         let callers = Callers::new(access, clients.clone());
@@ -123,7 +139,12 @@ impl Gateway {
             service_name::<GatewayServiceServer<GatewayService>>(),
         ];
         let health_state = health::State::new(services.iter().map(String::as_str));
-        let routes = routes(&services, callers, RequestIds::new(store.clone(), sends.clone()), &health_state)?;
+        let routes = routes(
+            &services,
+            callers,
+            RequestIds::new(store.clone(), sends.clone()),
+            &health_state,
+        )?;
         let observe = observe::Layer::new(observe::Metrics::register(
             &mut registry,
             methods(&descriptors, &services),
@@ -209,7 +230,10 @@ impl Gateway {
         server.run(observe.layer(routes), shutdown.clone()).await;
 
         sends.close();
-        if tokio::time::timeout(TASK_GRACE, sends.wait()).await.is_err() {
+        if tokio::time::timeout(TASK_GRACE, sends.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("sends were still under way; their outcome is in the store as unknown");
         }
         shutdown.cancel();
@@ -222,7 +246,10 @@ impl Gateway {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err wants"
+)]
 fn joined(faults: Vec<String>) -> anyhow::Error {
     anyhow::anyhow!(faults.join("\n"))
 }
@@ -243,7 +270,10 @@ fn methods(descriptors: &FileDescriptorSet, services: &[String]) -> Vec<String> 
         .flat_map(|file| {
             file.service.iter().flat_map(move |service| {
                 let name = format!("{}.{}", file.package(), service.name());
-                service.method.iter().map(move |method| (name.clone(), method.name().to_owned()))
+                service
+                    .method
+                    .iter()
+                    .map(move |method| (name.clone(), method.name().to_owned()))
             })
         })
         .filter(|(service, _)| services.contains(service))
@@ -283,16 +313,29 @@ fn routes(
         .add_service(gateway)
         .add_service(health::service(health.clone()))
         .add_service(reflection.build_v1().context("reflection v1")?)
-        .add_service(reflection_alpha.build_v1alpha().context("reflection v1alpha")?)
+        .add_service(
+            reflection_alpha
+                .build_v1alpha()
+                .context("reflection v1alpha")?,
+        )
         .prepare())
 }
 
 async fn sweep(store: Store, shutdown: CancellationToken) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(SWEEP_INTERVAL)).await.is_some() {
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(SWEEP_INTERVAL))
+        .await
+        .is_some()
+    {
         let now = std::time::SystemTime::now();
-        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         let oldest = since.saturating_sub(REQUEST_ID_LIFE).as_millis();
-        if let Err(error) = store.expire(i64::try_from(oldest).unwrap_or(i64::MAX)).await {
+        if let Err(error) = store
+            .expire(i64::try_from(oldest).unwrap_or(i64::MAX))
+            .await
+        {
             tracing::warn!("cannot sweep old request ids: {error}");
         }
     }

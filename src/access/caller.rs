@@ -52,7 +52,9 @@ impl Caller {
 
     /// Whether it may use `app`.
     pub fn may_use(&self, app: &str) -> bool {
-        self.apps.iter().any(|allowed| allowed == ALL || allowed == app)
+        self.apps
+            .iter()
+            .any(|allowed| allowed == ALL || allowed == app)
     }
 }
 
@@ -78,9 +80,16 @@ impl Access {
         }
         let anyone = known.is_empty().then(|| {
             let all = vec![ALL.to_owned()];
-            Arc::new(Caller { name: String::new(), permissions: all.clone(), apps: all })
+            Arc::new(Caller {
+                name: String::new(),
+                permissions: all.clone(),
+                apps: all,
+            })
         });
-        Ok(Self { callers: known, anyone })
+        Ok(Self {
+            callers: known,
+            anyone,
+        })
     }
 
     /// Whether everyone is let in.
@@ -116,7 +125,13 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 fn read(settings: &Settings) -> Result<([u8; 32], Arc<Caller>), String> {
-    let Settings { name, token_file, token_sha256, permissions, apps } = settings;
+    let Settings {
+        name,
+        token_file,
+        token_sha256,
+        permissions,
+        apps,
+    } = settings;
     if name.is_empty() {
         return Err("`name` is empty".into());
     }
@@ -138,7 +153,11 @@ fn read(settings: &Settings) -> Result<([u8; 32], Arc<Caller>), String> {
         }
         _ => return Err("set exactly one of `token_file` and `token_sha256`".into()),
     };
-    let caller = Caller { name: name.clone(), permissions: permissions.clone(), apps: apps.clone() };
+    let caller = Caller {
+        name: name.clone(),
+        permissions: permissions.clone(),
+        apps: apps.clone(),
+    };
     Ok((digest, Arc::new(caller)))
 }
 
@@ -170,7 +189,13 @@ mod tests {
             (Some("bearer open-sesame"), Ok("billing")),
         ] {
             let caller = access.identify(authorization);
-            assert_eq!(caller.as_ref().map(|caller| caller.name()).map_err(|error| *error), expected);
+            assert_eq!(
+                caller
+                    .as_ref()
+                    .map(|caller| caller.name())
+                    .map_err(|error| *error),
+                expected
+            );
         }
     }
 
@@ -187,7 +212,9 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_told_all_at_once() {
-        let faults = Access::new(&[settings(None), settings(Some("xyz"))]).err().unwrap();
+        let faults = Access::new(&[settings(None), settings(Some("xyz"))])
+            .err()
+            .unwrap();
         assert_eq!(faults.len(), 2);
     }
 
@@ -195,6 +222,11 @@ mod tests {
     fn without_callers_everyone_is_let_in() {
         let access = Access::new(&[]).unwrap();
         assert!(access.is_open());
-        assert!(access.identify(None).unwrap().may_call("UserService/GetUser"));
+        assert!(
+            access
+                .identify(None)
+                .unwrap()
+                .may_call("UserService/GetUser")
+        );
     }
 }

@@ -49,12 +49,18 @@ pub(super) struct ConfigArguments {
 impl ConfigArguments {
     /// Reads all sources.
     pub(super) fn sources(&self) -> anyhow::Result<Sources> {
-        Ok(Sources::read(DEFAULTS, self.config.as_deref(), environment())?)
+        Ok(Sources::read(
+            DEFAULTS,
+            self.config.as_deref(),
+            environment(),
+        )?)
     }
 
     /// Reads all sources as settings.
     pub(super) fn load(&self) -> anyhow::Result<Config> {
-        self.sources()?.extract().context("the configuration cannot be used")
+        self.sources()?
+            .extract()
+            .context("the configuration cannot be used")
     }
 }
 
@@ -70,12 +76,22 @@ pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
 pub fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     let result = match command {
-        Command::Dev(arguments) => server_runtime().and_then(|runtime| runtime.block_on(dev::run(arguments))),
-        Command::Serve(arguments) => server_runtime().and_then(|runtime| runtime.block_on(serve::run(arguments))),
-        Command::Sandbox(arguments) => server_runtime().and_then(|runtime| runtime.block_on(sandbox::run(arguments))),
-        Command::Send(arguments) => client_runtime().and_then(|runtime| runtime.block_on(send::run(arguments))),
+        Command::Dev(arguments) => {
+            server_runtime().and_then(|runtime| runtime.block_on(dev::run(arguments)))
+        }
+        Command::Serve(arguments) => {
+            server_runtime().and_then(|runtime| runtime.block_on(serve::run(arguments)))
+        }
+        Command::Sandbox(arguments) => {
+            server_runtime().and_then(|runtime| runtime.block_on(sandbox::run(arguments)))
+        }
+        Command::Send(arguments) => {
+            client_runtime().and_then(|runtime| runtime.block_on(send::run(arguments)))
+        }
         Command::Check(arguments) => check::run(&arguments),
-        Command::Health(arguments) => client_runtime().and_then(|runtime| runtime.block_on(health::run(arguments))),
+        Command::Health(arguments) => {
+            client_runtime().and_then(|runtime| runtime.block_on(health::run(arguments)))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use clap::Args;
+use secrecy::ExposeSecret as _;
 
 use super::command::{ConfigArguments, shutdown_signal};
 use super::sandbox::bind;
@@ -21,7 +22,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { config, sandbox_listen } = arguments;
+    let Arguments {
+        config,
+        sandbox_listen,
+    } = arguments;
     let shutdown = shutdown_signal()?;
     let settings = sandbox::Settings::demo(sandbox_listen);
     let apps = demo_apps(&settings);
@@ -31,8 +35,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         "[wecom]\nbase_url = \"{}\"\n[store]\nurl = \"sqlite::memory:\"\n[telemetry]\nformat = \"text\"\nlevel = \"warn\"\n{apps}",
         sandbox.base_url(),
     );
-    let sources = Sources::read_with(DEFAULTS, &overlay, config.config.as_deref(), super::command::environment())?;
-    let config: Config = sources.extract().context("the configuration cannot be used")?;
+    let sources = Sources::read_with(
+        DEFAULTS,
+        &overlay,
+        config.config.as_deref(),
+        super::command::environment(),
+    )?;
+    let config: Config = sources
+        .extract()
+        .context("the configuration cannot be used")?;
     telemetry::init(&config.telemetry)?;
     let gateway = Gateway::build(config, false)
         .await
@@ -49,7 +60,10 @@ fn demo_apps(settings: &sandbox::Settings) -> String {
     let sections = settings.apps.iter().map(|app| {
         format!(
             "[[apps]]\nname = \"{}\"\ncorp_id = \"{}\"\nagent_id = {}\nsecret = \"{}\"\n",
-            app.name, settings.corp_id, app.agent_id, app.demo_secret()
+            app.name,
+            settings.corp_id,
+            app.agent_id,
+            app.secret.expose_secret()
         )
     });
     sections.collect()

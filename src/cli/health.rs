@@ -33,7 +33,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .connect()
         .await
         .with_context(|| format!("no gateway answers on {address}; is it running, and is [health] listen set to this address?"))?;
-    let request = HealthCheckRequest { service: service.clone() };
+    let request = HealthCheckRequest {
+        service: service.clone(),
+    };
     let reply = HealthClient::new(channel)
         .check(request)
         .await

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Args;
+use secrecy::ExposeSecret as _;
 
 use super::command::shutdown_signal;
 use crate::sandbox::{Sandbox, Settings};
@@ -27,7 +28,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     println!("  inbox    {}/", sandbox.base_url());
     println!("  corp id  {corp_id}");
     for app in apps {
-        println!("  app      {}, agent id {}, secret {}", app.name, app.agent_id, app.demo_secret());
+        println!(
+            "  app      {}, agent id {}, secret {}",
+            app.name,
+            app.agent_id,
+            app.secret.expose_secret()
+        );
     }
     println!("Ctrl-C stops it.");
     sandbox.run(shutdown).await;

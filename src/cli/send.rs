@@ -16,7 +16,12 @@ use crate::grpc::pb::message_service_client::MessageServiceClient;
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The gateway: http://host:port or https://host:port.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051", env = "WECOMGW_ADDRESS")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:50051",
+        env = "WECOMGW_ADDRESS"
+    )]
     address: String,
     /// Name of the app; may be left out when there is only one.
     #[arg(long, default_value = "")]
@@ -70,8 +75,16 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let dry_run = arguments.dry_run;
     let message = message(arguments)?;
     if dry_run {
-        let request = with_token(pb::ValidateMessageRequest { message: Some(message) }, token)?;
-        let reply = client.validate_message(request).await.map_err(|status| explain(&status))?;
+        let request = with_token(
+            pb::ValidateMessageRequest {
+                message: Some(message),
+            },
+            token,
+        )?;
+        let reply = client
+            .validate_message(request)
+            .await
+            .map_err(|status| explain(&status))?;
         return verdict(reply.into_inner());
     }
     let reply = client
@@ -81,22 +94,37 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .into_inner();
     println!("accepted by WeCom, message id {}", reply.message_id);
     let skipped = [
-        ("members not visible to the app", reply.invalid_user_ids.join(", ")),
-        ("members without a licence", reply.unlicensed_user_ids.join(", ")),
-        ("departments not visible to the app", join(&reply.invalid_department_ids)),
+        (
+            "members not visible to the app",
+            reply.invalid_user_ids.join(", "),
+        ),
+        (
+            "members without a licence",
+            reply.unlicensed_user_ids.join(", "),
+        ),
+        (
+            "departments not visible to the app",
+            join(&reply.invalid_department_ids),
+        ),
         ("tags not visible to the app", join(&reply.invalid_tag_ids)),
     ];
     for (what, ids) in skipped.iter().filter(|(_, ids)| !ids.is_empty()) {
         println!("  not sent to {what}: {ids}");
     }
     if !reply.response_code.is_empty() {
-        println!("  response code, to update the card once within 72 hours: {}", reply.response_code);
+        println!(
+            "  response code, to update the card once within 72 hours: {}",
+            reply.response_code
+        );
     }
     Ok(())
 }
 
 fn join(ids: &[u32]) -> String {
-    ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    ids.iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 async fn connect(
@@ -107,7 +135,10 @@ async fn connect(
         .with_context(|| format!("{address:?} is no address; write http://host:port"))?;
     if address.starts_with("https://") {
         let mut tls = ClientTlsConfig::new();
-        let path = arguments.ca_file.as_ref().context("an https gateway needs --ca-file")?;
+        let path = arguments
+            .ca_file
+            .as_ref()
+            .context("an https gateway needs --ca-file")?;
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         tls = tls.ca_certificate(Certificate::from_pem(pem));
         endpoint = endpoint.tls_config(tls)?;
@@ -131,17 +162,25 @@ fn with_token<T>(message: T, token: Option<SecretString>) -> anyhow::Result<Requ
 
 fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
     let kind = match (arguments.text, arguments.markdown, arguments.file) {
-        (Some(content), ..) => {
-            pb::content::Kind::Text(pb::Text { content, mentioned_user_ids: Vec::new() })
-        }
+        (Some(content), ..) => pb::content::Kind::Text(pb::Text {
+            content,
+            mentioned_user_ids: Vec::new(),
+        }),
         (_, Some(content), _) => pb::content::Kind::Markdown(pb::Markdown { content }),
         (.., Some(path)) => {
-            let data = std::fs::read(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let data =
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let name = path.file_name().and_then(|name| name.to_str());
-            let file_name = name.context("the file has no name that is text")?.to_owned();
-            let inline = pb::InlineMedia { data: data.into(), file_name };
-            let media = pb::Media { source: Some(pb::media::Source::Inline(inline)) };
+            let file_name = name
+                .context("the file has no name that is text")?
+                .to_owned();
+            let inline = pb::InlineMedia {
+                data: data.into(),
+                file_name,
+            };
+            let media = pb::Media {
+                source: Some(pb::media::Source::Inline(inline)),
+            };
             pb::content::Kind::File(pb::File { media: Some(media) })
         }
         _ => bail!("nothing to send; give one of --text, --markdown and --file"),
@@ -166,12 +205,22 @@ fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
         println!("{}: {}", violation.field, violation.description);
     }
     if !reply.violations.is_empty() {
-        bail!("the message breaks {} rule(s); nothing was sent", reply.violations.len());
+        bail!(
+            "the message breaks {} rule(s); nothing was sent",
+            reply.violations.len()
+        );
     }
     if let Some(wait) = reply.retry_after {
-        bail!("{} is reached; it could go out in {} s", reply.quota, wait.seconds + 1);
+        bail!(
+            "{} is reached; it could go out in {} s",
+            reply.quota,
+            wait.seconds + 1
+        );
     }
-    println!("the message is good: {} bytes; nothing was sent", reply.body_size_bytes);
+    println!(
+        "the message is good: {} bytes; nothing was sent",
+        reply.body_size_bytes
+    );
     Ok(())
 }
 
@@ -179,12 +228,25 @@ fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
 fn explain(status: &Status) -> anyhow::Error {
     let mut text = format!("{:?}: {}", status.code(), status.message());
     let details = status.get_error_details();
-    for violation in details.bad_request().into_iter().flat_map(|request| &request.field_violations) {
-        text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+    for violation in details
+        .bad_request()
+        .into_iter()
+        .flat_map(|request| &request.field_violations)
+    {
+        text.push_str(&format!(
+            "\n  {}: {}",
+            violation.field, violation.description
+        ));
     }
     if let Some(info) = details.error_info() {
         text.push_str(&format!("\n  reason {}", info.reason));
-        for key in ["errcode", "hint", "refused_ip", "invalid_user_ids", "unlicensed_user_ids"] {
+        for key in [
+            "errcode",
+            "hint",
+            "refused_ip",
+            "invalid_user_ids",
+            "unlicensed_user_ids",
+        ] {
             if let Some(value) = info.metadata.get(key).filter(|value| !value.is_empty()) {
                 text.push_str(&format!("\n  {key}: {value}"));
             }

@@ -43,15 +43,28 @@ impl Callers {
     }
 
     /// Lets a call of `rpc` in, or tells why not.
-    #[expect(clippy::result_large_err, reason = "tonic's Status is what handlers return")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "tonic's Status is what handlers return"
+    )]
     pub(super) fn admit<T>(&self, request: &Request<T>, rpc: &str) -> Result<Admitted, Status> {
         let metadata = request.metadata();
-        let authorization = metadata.get("authorization").and_then(|value| value.to_str().ok());
-        let caller = self.0.access.identify(authorization).map_err(status::access)?;
+        let authorization = metadata
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        let caller = self
+            .0
+            .access
+            .identify(authorization)
+            .map_err(status::access)?;
         if !caller.may_call(rpc) {
             return Err(status::access(access::Error::NotPermitted));
         }
-        Ok(Admitted { callers: self.clone(), caller, deadline: Instant::now() + time_limit(metadata) })
+        Ok(Admitted {
+            callers: self.clone(),
+            caller,
+            deadline: Instant::now() + time_limit(metadata),
+        })
     }
 }
 
@@ -63,22 +76,36 @@ impl Admitted {
 
     /// The apps that the caller may use, in the order of the configuration.
     pub(super) fn apps(&self) -> impl Iterator<Item = &Client> {
-        self.callers.0.clients.iter().filter(|client| self.caller.may_use(client.name()))
+        self.callers
+            .0
+            .clients
+            .iter()
+            .filter(|client| self.caller.may_use(client.name()))
     }
 
     /// The client of `app`; empty means the only one.
-    #[expect(clippy::result_large_err, reason = "tonic's Status is what handlers return")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "tonic's Status is what handlers return"
+    )]
     pub(super) fn app(&self, app: &str) -> Result<Client, Status> {
-        let mut matching = self.apps().filter(|client| app.is_empty() || client.name() == app);
+        let mut matching = self
+            .apps()
+            .filter(|client| app.is_empty() || client.name() == app);
         match (matching.next(), matching.next()) {
             (Some(only), None) => Ok(only.clone()),
-            _ => Err(status::app_not_found(app, &self.apps().map(Client::name).collect::<Vec<_>>())),
+            _ => Err(status::app_not_found(
+                app,
+                &self.apps().map(Client::name).collect::<Vec<_>>(),
+            )),
         }
     }
 }
 
 fn time_limit(metadata: &MetadataMap) -> Duration {
-    let asked = metadata.get("grpc-timeout").and_then(|value| grpc_timeout(value.to_str().ok()?));
+    let asked = metadata
+        .get("grpc-timeout")
+        .and_then(|value| grpc_timeout(value.to_str().ok()?));
     let limit = asked.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
     limit.saturating_sub(ANSWER_MARGIN)
 }
@@ -117,7 +144,11 @@ mod tests {
         assert_eq!(limit("99999999H"), LONGEST_DEADLINE - ANSWER_MARGIN);
         assert_eq!(limit("1n"), Duration::ZERO);
         for nonsense in ["", "S", "-1S", "1.5S", "123456789S", "5s", "5x"] {
-            assert_eq!(limit(nonsense), DEFAULT_DEADLINE - ANSWER_MARGIN, "{nonsense}");
+            assert_eq!(
+                limit(nonsense),
+                DEFAULT_DEADLINE - ANSWER_MARGIN,
+                "{nonsense}"
+            );
         }
     }
 }

@@ -17,7 +17,11 @@ pub struct GatewayService {
 impl GatewayService {
     /// For these callers; `services` are the full names of what the server offers.
     pub fn new(callers: Callers, services: Vec<String>) -> Self {
-        Self { callers, started_at: SystemTime::now(), services }
+        Self {
+            callers,
+            started_at: SystemTime::now(),
+            services,
+        }
     }
 }
 
@@ -27,7 +31,8 @@ impl pb::gateway_service_server::GatewayService for GatewayService {
         &self,
         request: Request<pb::GetServerInfoRequest>,
     ) -> Result<Response<pb::GetServerInfoResponse>, Status> {
-        self.callers.admit(&request, "GatewayService/GetServerInfo")?;
+        self.callers
+            .admit(&request, "GatewayService/GetServerInfo")?;
         Ok(Response::new(pb::GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: Some(self.started_at.into()),

@@ -15,7 +15,10 @@ pub struct MessageService {
 impl MessageService {
     /// For these callers.
     pub fn new(callers: Callers, request_ids: RequestIds) -> Self {
-        Self { callers, request_ids }
+        Self {
+            callers,
+            request_ids,
+        }
     }
 }
 
@@ -43,10 +46,14 @@ impl pb::message_service_server::MessageService for MessageService {
                 .await
                 .map(Response::new);
         }
-        let rendered =
-            client.prepare(send, deadline).await.map_err(|error| status::wecom(&error))?;
-        let mut sent =
-            client.call(&rendered, deadline).await.map_err(|error| status::wecom(&error))?;
+        let rendered = client
+            .prepare(send, deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        let mut sent = client
+            .call(&rendered, deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
         rendered.spell(&mut sent);
         Ok(Response::new(convert::message::sent(sent)))
     }
@@ -55,7 +62,9 @@ impl pb::message_service_server::MessageService for MessageService {
         &self,
         request: Request<pb::ValidateMessageRequest>,
     ) -> Result<Response<pb::ValidateMessageResponse>, Status> {
-        let caller = self.callers.admit(&request, "MessageService/ValidateMessage")?;
+        let caller = self
+            .callers
+            .admit(&request, "MessageService/ValidateMessage")?;
         let message = request.into_inner().message.unwrap_or_default();
         let client = caller.app(&message.app)?;
         let request_id = request_id::check(&message.request_id);
@@ -65,19 +74,25 @@ impl pb::message_service_server::MessageService for MessageService {
                 violations.append(&mut more);
                 pb::ValidateMessageResponse::default()
             }
-            Ok(mut send) => {
+            Ok(send) => {
                 violations.append(&mut send.check());
                 let held = client.hold(&send.recipients.user_ids);
-                let body_size_bytes = if violations.is_empty() {
-                    let name = client.task_card_name();
-                    send.body_size(client.agent_id(), name).unwrap_or(0)
-                } else {
-                    0
+                let size = match violations.is_empty() {
+                    true => client
+                        .body_size(send)
+                        .map_err(|error| status::wecom(&error))?,
+                    false => 0,
                 };
-                convert::message::validated(held, body_size_bytes)
+                convert::message::validated(held, size)
             }
         };
-        let violations = violations.into_iter().map(convert::message::violation).collect();
-        Ok(Response::new(pb::ValidateMessageResponse { violations, ..reply }))
+        let violations = violations
+            .into_iter()
+            .map(convert::message::violation)
+            .collect();
+        Ok(Response::new(pb::ValidateMessageResponse {
+            violations,
+            ..reply
+        }))
     }
 }

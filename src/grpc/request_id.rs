@@ -55,10 +55,14 @@ struct Key {
 /// Whether a request id may be used.
 pub(super) fn check(request_id: &str) -> Option<Violation> {
     let fits = request_id.len() <= LONGEST_ID_BYTES
-        && request_id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        && request_id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ');
     (!fits).then(|| {
         let length = request_id.len();
-        let rule = format!("must be at most {LONGEST_ID_BYTES} bytes of printable ASCII, it is {length} bytes");
+        let rule = format!(
+            "must be at most {LONGEST_ID_BYTES} bytes of printable ASCII, it is {length} bytes"
+        );
         Violation::new("request_id", rule)
     })
 }
@@ -72,7 +76,11 @@ impl RequestIds {
     /// Kept in `store`; sends run in `tasks`, so that they end well when the
     /// caller leaves or the gateway shuts down.
     pub fn new(store: Store, tasks: TaskTracker) -> Self {
-        Self(Arc::new(Inner { store, running: Mutex::default(), tasks }))
+        Self(Arc::new(Inner {
+            store,
+            running: Mutex::default(),
+            tasks,
+        }))
     }
 
     /// Sends once for `request_id`.
@@ -85,22 +93,38 @@ impl RequestIds {
         send: message::Send,
         deadline: Instant,
     ) -> Answer {
-        let key = Key { caller: caller.to_owned(), request_id };
+        let key = Key {
+            caller: caller.to_owned(),
+            request_id,
+        };
         let answer = {
-            let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut running = self
+                .0
+                .running
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match running.get(&key) {
-                Some((known, _)) if *known != fingerprint => return Err(status::request_id_reused()),
+                Some((known, _)) if *known != fingerprint => {
+                    return Err(status::request_id_reused());
+                }
                 Some((_, answer)) => answer.clone(),
                 None => {
                     let this = self.clone();
                     let its_key = key.clone();
                     let task = self.0.tasks.spawn(async move {
-                        let answer = this.drive(&its_key, fingerprint, client, send, deadline).await;
-                        this.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&its_key);
+                        let answer = this
+                            .drive(&its_key, fingerprint, client, send, deadline)
+                            .await;
+                        this.0
+                            .running
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .remove(&its_key);
                         answer
                     });
                     let answer = async move {
-                        task.await.unwrap_or_else(|_| Err(status::internal("the send was aborted")))
+                        task.await
+                            .unwrap_or_else(|_| Err(status::internal("the send was aborted")))
                     };
                     let answer = answer.boxed().shared();
                     running.insert(key, (fingerprint, answer.clone()));
@@ -108,8 +132,13 @@ impl RequestIds {
                 }
             }
         };
-        let late = wecom::Error::Deadline { path: Rendered::PATH, sent: true };
-        timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(status::wecom(&late)))
+        let late = wecom::Error::Deadline {
+            path: Rendered::PATH,
+            sent: true,
+        };
+        timeout_at(deadline, answer)
+            .await
+            .unwrap_or_else(|_| Err(status::wecom(&late)))
     }
 
     async fn drive(
@@ -129,10 +158,11 @@ impl RequestIds {
                 .map_err(|_| status::internal("a stored answer cannot be read")),
             Begin::Resume(attempt) => self.resume(key, attempt, client, send, deadline).await,
             Begin::New | Begin::Unsent => {
-                send.duplicate_check.get_or_insert_with(|| message::DuplicateCheck {
-                    enabled: true,
-                    interval_seconds: Some(interval_seconds(&fingerprint, request_id)),
-                });
+                send.duplicate_check
+                    .get_or_insert_with(|| message::DuplicateCheck {
+                        enabled: true,
+                        interval_seconds: Some(interval_seconds(&fingerprint, request_id)),
+                    });
                 let rendered = match client.prepare(send, deadline).await {
                     Ok(rendered) => rendered,
                     Err(error) => return Err(self.forget(key, &error).await),
@@ -160,7 +190,11 @@ impl RequestIds {
         deadline: Instant,
     ) -> Answer {
         let unknown = |reason| {
-            status::wecom(&wecom::Error::OutcomeUnknown { path: Rendered::PATH, reason, refusal: None })
+            status::wecom(&wecom::Error::OutcomeUnknown {
+                path: Rendered::PATH,
+                reason,
+                refusal: None,
+            })
         };
         if !is_covered(&attempt, now_ms()) {
             return Err(unknown(Reason::ConnectionLost));
@@ -170,11 +204,13 @@ impl RequestIds {
         match self.deliver(key, &client, &rendered, deadline).await {
             // This attempt did nothing, but the earlier one may have.
             Err(error) if error.nothing_was_done() => Err(match error {
-                wecom::Error::Refused { refusal, .. } => status::wecom(&wecom::Error::OutcomeUnknown {
-                    path: Rendered::PATH,
-                    reason: Reason::RefusedAfterLoss,
-                    refusal: Some(refusal),
-                }),
+                wecom::Error::Refused { refusal, .. } => {
+                    status::wecom(&wecom::Error::OutcomeUnknown {
+                        path: Rendered::PATH,
+                        reason: Reason::RefusedAfterLoss,
+                        refusal: Some(refusal),
+                    })
+                }
                 _ => unknown(Reason::ConnectionLost),
             }),
             answer => answer.map_err(|error| status::wecom(&error)),
@@ -192,7 +228,12 @@ impl RequestIds {
         rendered.spell(&mut sent);
         let answer = convert::message::sent(sent);
         let Key { caller, request_id } = key;
-        if let Err(error) = self.0.store.finish(caller, request_id, &answer.encode_to_vec()).await {
+        if let Err(error) = self
+            .0
+            .store
+            .finish(caller, request_id, &answer.encode_to_vec())
+            .await
+        {
             // The message is out and the caller hears so; a repetition sends the
             // same bytes, which WeCom recognises.
             tracing::error!("cannot store the answer of a send: {error}");
@@ -226,7 +267,9 @@ fn is_covered(attempt: &Attempt, now_ms: i64) -> bool {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -235,7 +278,11 @@ mod tests {
     use super::*;
 
     fn attempt(window_seconds: u32) -> Attempt {
-        Attempt { body: Vec::new(), first_attempt_at_ms: 1_000_000, window_seconds }
+        Attempt {
+            body: Vec::new(),
+            first_attempt_at_ms: 1_000_000,
+            window_seconds,
+        }
     }
 
     #[test]
@@ -247,15 +294,23 @@ mod tests {
         assert!(!is_covered(&attempt(1800), at(-1)), "the clock went back");
         assert!(is_covered(&attempt(60), at(39)));
         assert!(!is_covered(&attempt(60), at(40)));
-        assert!(!is_covered(&attempt(0), at(0)), "without the check nothing is covered");
+        assert!(
+            !is_covered(&attempt(0), at(0)),
+            "without the check nothing is covered"
+        );
     }
 
     #[test]
     fn two_ids_give_two_intervals() {
-        let intervals: std::collections::HashSet<u32> =
-            (0..100).map(|id| interval_seconds(&[7; 32], &format!("id-{id}"))).collect();
+        let intervals: std::collections::HashSet<u32> = (0..100)
+            .map(|id| interval_seconds(&[7; 32], &format!("id-{id}")))
+            .collect();
         assert!(intervals.len() > 95);
-        assert!(intervals.iter().all(|interval| (1800..14_400).contains(interval)));
+        assert!(
+            intervals
+                .iter()
+                .all(|interval| (1800..14_400).contains(interval))
+        );
     }
 
     #[test]

@@ -6,9 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{
-    ErrorDetails, FieldViolation, QuotaViolation, StatusExt,
-};
+use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
 use super::pb::ErrorReason;
 use crate::wecom::errcode::Class;
@@ -56,7 +54,8 @@ impl Builder {
     }
 
     fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
-        self.details.set_quota_failure(vec![QuotaViolation::new(subject, description)]);
+        self.details
+            .set_quota_failure(vec![QuotaViolation::new(subject, description)]);
         self
     }
 
@@ -72,15 +71,25 @@ impl Builder {
             this = this.with("wecom_hint_id", id);
         }
         if let Some(ip) = &refusal.refused_ip {
-            this = this.with("refused_ip", ip);
+            this = this.with("refused_ip", ip.to_string());
         }
         this
     }
 
     fn build(self) -> Status {
-        let Self { code, message, reason, metadata, mut details } = self;
+        let Self {
+            code,
+            message,
+            reason,
+            metadata,
+            mut details,
+        } = self;
         let name = reason.as_str_name();
-        details.set_error_info(name.strip_prefix("ERROR_REASON_").unwrap_or(name), DOMAIN, metadata);
+        details.set_error_info(
+            name.strip_prefix("ERROR_REASON_").unwrap_or(name),
+            DOMAIN,
+            metadata,
+        );
         Status::with_error_details(code, message, details)
     }
 }
@@ -108,41 +117,73 @@ pub fn wecom(error: &wecom::Error) -> Status {
     let unknown = || Builder::new(Code::Unknown, ErrorReason::OutcomeUnknown, &message);
     let builder = match error {
         Error::Invalid(violations) => return invalid(violations.clone()),
-        Error::Paced(Held { subject, limit, retry_after }) => {
-            Builder::new(Code::ResourceExhausted, ErrorReason::Paced, message)
-                .retry_after(*retry_after)
-                .quota(subject, limit)
-        }
+        Error::Paced(Held {
+            subject,
+            limit,
+            retry_after,
+        }) => Builder::new(Code::ResourceExhausted, ErrorReason::Paced, message)
+            .retry_after(*retry_after)
+            .quota(subject, limit),
         Error::Refused { path, refusal } => refused(message, path, refusal),
-        Error::RateLimited { path, refusal, retry_after } => {
-            Builder::new(Code::ResourceExhausted, ErrorReason::WecomRateLimited, message)
-                .refusal(path, refusal)
-                .retry_after(*retry_after)
-                .quota(format!("api:{path}"), format!("WeCom's frequency limit of {path}"))
-        }
-        Error::AllRecipientsInvalid { refusal, recipients } => {
-            Builder::new(Code::InvalidArgument, ErrorReason::AllRecipientsInvalid, message)
-                .refusal(wecom::Rendered::PATH, refusal)
-                .with("invalid_user_ids", id_list(&recipients.invalid_user_ids))
-                .with("invalid_department_ids", id_list(&recipients.invalid_department_ids))
-                .with("invalid_tag_ids", id_list(&recipients.invalid_tag_ids))
-                .with("unlicensed_user_ids", id_list(&recipients.unlicensed_user_ids))
-        }
-        Error::Credential { refusal, .. } => {
-            Builder::new(Code::FailedPrecondition, ErrorReason::CredentialRefused, message)
-                .refusal("gettoken", refusal)
-        }
-        Error::Unreachable { path, retry_after, .. } => {
-            Builder::new(Code::Unavailable, ErrorReason::WecomUnreachable, message)
-                .with("path", *path)
-                .retry_after(*retry_after)
-        }
+        Error::RateLimited {
+            path,
+            refusal,
+            retry_after,
+        } => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::WecomRateLimited,
+            message,
+        )
+        .refusal(path, refusal)
+        .retry_after(*retry_after)
+        .quota(
+            format!("api:{path}"),
+            format!("WeCom's frequency limit of {path}"),
+        ),
+        Error::AllRecipientsInvalid {
+            refusal,
+            recipients,
+        } => Builder::new(
+            Code::InvalidArgument,
+            ErrorReason::AllRecipientsInvalid,
+            message,
+        )
+        .refusal(wecom::Rendered::PATH, refusal)
+        .with("invalid_user_ids", id_list(&recipients.invalid_user_ids))
+        .with(
+            "invalid_department_ids",
+            id_list(&recipients.invalid_department_ids),
+        )
+        .with("invalid_tag_ids", id_list(&recipients.invalid_tag_ids))
+        .with(
+            "unlicensed_user_ids",
+            id_list(&recipients.unlicensed_user_ids),
+        ),
+        Error::Credential { refusal, .. } => Builder::new(
+            Code::FailedPrecondition,
+            ErrorReason::CredentialRefused,
+            message,
+        )
+        .refusal("gettoken", refusal),
+        Error::Unreachable {
+            path, retry_after, ..
+        } => Builder::new(Code::Unavailable, ErrorReason::WecomUnreachable, message)
+            .with("path", *path)
+            .retry_after(*retry_after),
         Error::CircuitOpen { retry_after } => {
             Builder::new(Code::Unavailable, ErrorReason::CircuitOpen, message)
                 .retry_after(*retry_after)
         }
-        Error::OutcomeUnknown { path, refusal: Some(refusal), .. } => unknown().refusal(path, refusal),
-        Error::OutcomeUnknown { path, refusal: None, .. } => unknown().with("path", *path),
+        Error::OutcomeUnknown {
+            path,
+            refusal: Some(refusal),
+            ..
+        } => unknown().refusal(path, refusal),
+        Error::OutcomeUnknown {
+            path,
+            refusal: None,
+            ..
+        } => unknown().with("path", *path),
         Error::Deadline { path, sent } => {
             let reason = match sent {
                 true => ErrorReason::OutcomeUnknown,
@@ -157,7 +198,11 @@ pub fn wecom(error: &wecom::Error) -> Status {
     };
     if let Error::Refused { refusal, .. } | Error::Credential { refusal, .. } = error {
         // The hint id is what WeCom's support asks for.
-        tracing::info!(errcode = refusal.errcode, hint = refusal.hint_id.as_deref(), "{error}");
+        tracing::info!(
+            errcode = refusal.errcode,
+            hint = refusal.hint_id.as_deref(),
+            "{error}"
+        );
     }
     builder.build()
 }
@@ -218,17 +263,27 @@ pub fn access(error: access::Error) -> Status {
 /// The status of a failed store.
 pub fn store(error: &store::Error) -> Status {
     tracing::error!("the store failed: {error}");
-    Builder::new(Code::Unavailable, ErrorReason::StoreUnavailable, "the gateway's store cannot be used now; nothing was sent")
-        .retry_after(STORE_WAIT)
-        .build()
+    Builder::new(
+        Code::Unavailable,
+        ErrorReason::StoreUnavailable,
+        "the gateway's store cannot be used now; nothing was sent",
+    )
+    .retry_after(STORE_WAIT)
+    .build()
 }
 
 /// The status of an app that is not there for this caller.
 pub fn app_not_found(app: &str, known: &[&str]) -> Status {
     let message = match (app.is_empty(), known) {
         (_, []) => "no app is configured for this caller".to_owned(),
-        (true, many) => format!("`app` is empty and there are several; name one of: {}", many.join(", ")),
-        (false, some) => format!("app {app:?} is not configured for this caller; there is: {}", some.join(", ")),
+        (true, many) => format!(
+            "`app` is empty and there are several; name one of: {}",
+            many.join(", ")
+        ),
+        (false, some) => format!(
+            "app {app:?} is not configured for this caller; there is: {}",
+            some.join(", ")
+        ),
     };
     Builder::new(Code::NotFound, ErrorReason::AppNotFound, message).build()
 }
@@ -241,9 +296,13 @@ pub fn request_id_reused() -> Status {
 
 /// The status of calls that come while the gateway ends.
 pub fn shutting_down() -> Status {
-    Builder::new(Code::Unavailable, ErrorReason::ShuttingDown, "the gateway is shutting down")
-        .retry_after(SHUTDOWN_WAIT)
-        .build()
+    Builder::new(
+        Code::Unavailable,
+        ErrorReason::ShuttingDown,
+        "the gateway is shutting down",
+    )
+    .retry_after(SHUTDOWN_WAIT)
+    .build()
 }
 
 /// The status of a fault of ours.
@@ -262,7 +321,11 @@ mod tests {
         let list = id_list(&ids);
         assert!(list.len() <= ID_LIST_LIMIT_BYTES + ",…".len());
         assert!(list.ends_with(",…"));
-        assert!(list.trim_end_matches(",…").split(',').all(|id| ids.iter().any(|known| known == id)));
+        assert!(
+            list.trim_end_matches(",…")
+                .split(',')
+                .all(|id| ids.iter().any(|known| known == id))
+        );
         assert_eq!(id_list(&[1, 2, 3]), "1,2,3");
     }
 }

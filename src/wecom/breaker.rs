@@ -14,10 +14,12 @@ const LEAST_CALLS: u32 = 20;
 const REST: Duration = Duration::from_secs(5);
 /// Calls that try whether WeCom is back.
 const PROBES: u32 = 3;
-/// Repetitions: a tenth of the calls, plus three a second, saved up to ten.
-const BUDGET_SHARE: f64 = 0.1;
-const BUDGET_PER_SECOND: f64 = 3.0;
-const BUDGET_MOST: f64 = 10.0;
+/// Repetitions, in thousandths: a tenth of the calls, plus three a second, saved
+/// up to ten.
+const REPETITION: u64 = 1000;
+const BUDGET_SHARE: u64 = REPETITION / 10;
+const BUDGET_PER_MILLISECOND: u64 = 3;
+const BUDGET_MOST: u64 = 10 * REPETITION;
 
 /// One app's breaker and repetition budget.
 pub(super) struct Breaker {
@@ -29,7 +31,7 @@ struct State {
     /// (second, calls, failures)
     window: [(u64, u32, u32); WINDOW_SECONDS],
     mode: Mode,
-    budget: f64,
+    budget: u64,
     budget_at: Instant,
 }
 
@@ -37,7 +39,11 @@ enum Mode {
     Closed,
     Open(Instant),
     /// Probes still allowed, and those that came back well.
-    HalfOpen { left: u32, well: u32, since: Instant },
+    HalfOpen {
+        left: u32,
+        well: u32,
+        since: Instant,
+    },
 }
 
 impl Breaker {
@@ -62,7 +68,11 @@ impl Breaker {
             Mode::Closed => Ok(()),
             Mode::Open(until) if *until > now => Err(*until - now),
             Mode::Open(_) => {
-                state.mode = Mode::HalfOpen { left: PROBES - 1, well: 0, since: now };
+                state.mode = Mode::HalfOpen {
+                    left: PROBES - 1,
+                    well: 0,
+                    since: now,
+                };
                 Ok(())
             }
             // Probes whose callers went away must not lock the door for ever.
@@ -115,14 +125,13 @@ impl Breaker {
     pub(super) fn may_repeat(&self) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
-        let earned = (now - state.budget_at).as_secs_f64() * BUDGET_PER_SECOND;
-        state.budget = (state.budget + earned).min(BUDGET_MOST);
+        let idle = u64::try_from((now - state.budget_at).as_millis()).unwrap_or(u64::MAX);
+        let earned = idle.saturating_mul(BUDGET_PER_MILLISECOND);
+        state.budget = state.budget.saturating_add(earned).min(BUDGET_MOST);
         state.budget_at = now;
-        let may = state.budget >= 1.0;
-        if may {
-            state.budget -= 1.0;
-        }
-        may
+        let left = state.budget.checked_sub(REPETITION);
+        state.budget = left.unwrap_or(state.budget);
+        left.is_some()
     }
 
     /// Whether calls are held back now.
@@ -137,9 +146,13 @@ impl Breaker {
 
 impl State {
     fn is_bad(&self, second: u64) -> bool {
-        let recent = self.window.iter().filter(|slot| slot.0 + WINDOW_SECONDS as u64 > second);
-        let (calls, failures) =
-            recent.fold((0, 0), |(calls, failures), slot| (calls + slot.1, failures + slot.2));
+        let recent = self
+            .window
+            .iter()
+            .filter(|slot| slot.0 + WINDOW_SECONDS as u64 > second);
+        let (calls, failures) = recent.fold((0, 0), |(calls, failures), slot| {
+            (calls + slot.1, failures + slot.2)
+        });
         calls >= LEAST_CALLS && failures * 2 >= calls
     }
 }

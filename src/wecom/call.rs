@@ -31,7 +31,10 @@ pub trait Call: Send + Sync {
 
     /// Makes the error of a refusal, for endpoints that say more than a code.
     fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
-        Error::Refused { path: Self::PATH, refusal }
+        Error::Refused {
+            path: Self::PATH,
+            refusal,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
 use super::call::{Call, Payload, Repeat};
-use super::content::TaskCardName;
+use super::content::{Media, TaskCardName};
 use super::errcode::Class;
 use super::error::{Error, Held, Reason, Refusal, Result};
 use super::media::Uploads;
@@ -31,6 +31,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Least wait after errcode 45033, which means too many calls at once.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
+/// Length of the media ids in WeCom's samples
+/// (<https://developer.work.weixin.qq.com/document/path/90253>).
+const MEDIA_ID_LENGTH: usize = 44;
 /// What callers are told to wait when WeCom cannot be reached.
 const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 
@@ -80,14 +83,25 @@ pub fn build(
         let built = resolved.and_then(|app| {
             let http = transport::client(&app, settings).map_err(|fault| vec![fault])?;
             let corp = corps.entry(app.corp_id.clone()).or_default().clone();
-            Ok(Client::new(app, settings, http, corp, tokens.clone(), metrics.clone()))
+            Ok(Client::new(
+                app,
+                settings,
+                http,
+                corp,
+                tokens.clone(),
+                metrics.clone(),
+            ))
         });
         match built {
             Ok(client) => clients.push(client),
             Err(mut more) => faults.append(&mut more),
         }
     }
-    if faults.is_empty() { Ok(clients) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(clients)
+    } else {
+        Err(faults)
+    }
 }
 
 impl Client {
@@ -149,7 +163,10 @@ impl Client {
             return Err(Error::Invalid(violations));
         }
         for (media_type, media) in send.content.inline_media() {
-            self.0.uploads.replace(self, media_type, media, deadline).await?;
+            self.0
+                .uploads
+                .replace(self, media_type, media, deadline)
+                .await?;
         }
         Rendered::new(send, self.agent_id(), self.0.task_card_name)
     }
@@ -159,16 +176,25 @@ impl Client {
         self.0.pace.check(Rendered::PATH, members).err()
     }
 
-    /// Under which name task cards are sent.
-    pub fn task_card_name(&self) -> TaskCardName {
-        self.0.task_card_name
+    /// Length of the body that a checked message would have, in bytes. A media id
+    /// that does not exist yet counts with the length that WeCom's ids have.
+    pub fn body_size(&self, mut send: message::Send) -> Result<usize> {
+        for (_, media) in send.content.inline_media() {
+            *media = Media::Id("x".repeat(MEDIA_ID_LENGTH));
+        }
+        Ok(Rendered::new(send, self.agent_id(), self.0.task_card_name)?
+            .body()
+            .len())
     }
 
     /// Makes one call, with the repetitions that do no harm, before `deadline`.
     pub async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
         let members = call.members();
-        let ticket =
-            self.0.pace.take(C::PATH, members, C::BASE_LIMITED).map_err(Error::Paced)?;
+        let ticket = self
+            .0
+            .pace
+            .take(C::PATH, members, C::BASE_LIMITED)
+            .map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
             self.0.pace.give_back(&ticket, members);
@@ -193,14 +219,25 @@ impl Client {
             };
             if let (Setback::TokenRejected(generation, _), false) = (&setback, token_renewed) {
                 token_renewed = true;
-                self.0.token.rejected(*generation).await.map_err(|error| unless_lost::<C>(lost, error))?;
+                self.0
+                    .token
+                    .rejected(*generation)
+                    .await
+                    .map_err(|error| unless_lost::<C>(lost, error))?;
                 continue;
             }
             lost = lost.or(setback.lost(call.repeat()));
-            let wait = waits.next().and_then(|wait| self.wait(call, &setback, wait, deadline));
+            let wait = waits
+                .next()
+                .and_then(|wait| self.wait(call, &setback, wait, deadline));
             match wait {
                 Some(wait) => sleep(wait).await,
-                None => return Err(unless_lost::<C>(lost, self.give_up(call, setback, deadline))),
+                None => {
+                    return Err(unless_lost::<C>(
+                        lost,
+                        self.give_up(call, setback, deadline),
+                    ));
+                }
             }
         }
     }
@@ -220,7 +257,11 @@ impl Client {
             Setback::Lost(_) | Setback::Busy(_) => call.repeat() != Repeat::WhileUnsent,
             Setback::TokenRejected(..) | Setback::RateLimited(_) | Setback::Final(_) => false,
         };
-        if harmless { self.in_budget(wait, deadline) } else { None }
+        if harmless {
+            self.in_budget(wait, deadline)
+        } else {
+            None
+        }
     }
 
     fn in_budget(&self, wait: Duration, deadline: Instant) -> Option<Duration> {
@@ -255,7 +296,8 @@ impl Client {
         self.0.metrics.exchanged(C::PATH, begun.elapsed());
         let result = self.read(call, &token, answer);
         // A caller in a hurry says nothing about WeCom.
-        let hurried = matches!(result, Err(Setback::Lost(Reason::TimedOut))) && deadline < own_deadline;
+        let hurried =
+            matches!(result, Err(Setback::Lost(Reason::TimedOut))) && deadline < own_deadline;
         if !hurried {
             let failed = matches!(
                 result,
@@ -280,7 +322,9 @@ impl Client {
             Ok(reply) => return Ok(reply),
             Err(refusal) => refusal,
         };
-        self.0.metrics.refused(&self.0.app.name, C::PATH, refusal.errcode);
+        self.0
+            .metrics
+            .refused(&self.0.app.name, C::PATH, refusal.errcode);
         Err(match refusal.class() {
             Some(Class::TokenRejected) => Setback::TokenRejected(token.generation, refusal),
             Some(Class::Busy) => Setback::Busy(refusal),
@@ -300,24 +344,42 @@ impl Client {
             Setback::Lost(Reason::TimedOut) if Instant::now() >= deadline => {
                 Error::Deadline { path, sent: effect }
             }
-            Setback::Lost(reason) if effect => Error::OutcomeUnknown { path, reason, refusal: None },
-            Setback::Busy(refusal) if effect => {
-                Error::OutcomeUnknown { path, reason: Reason::Busy, refusal: Some(refusal) }
-            }
-            Setback::Unsent(reason) | Setback::Lost(reason) => {
-                Error::Unreachable { path, reason, retry_after }
-            }
-            Setback::Busy(_) => Error::Unreachable { path, reason: Reason::Busy, retry_after },
-            Setback::Concurrency(refusal) => {
-                Error::RateLimited { path, refusal, retry_after: CONCURRENCY_WAIT }
-            }
+            Setback::Lost(reason) if effect => Error::OutcomeUnknown {
+                path,
+                reason,
+                refusal: None,
+            },
+            Setback::Busy(refusal) if effect => Error::OutcomeUnknown {
+                path,
+                reason: Reason::Busy,
+                refusal: Some(refusal),
+            },
+            Setback::Unsent(reason) | Setback::Lost(reason) => Error::Unreachable {
+                path,
+                reason,
+                retry_after,
+            },
+            Setback::Busy(_) => Error::Unreachable {
+                path,
+                reason: Reason::Busy,
+                retry_after,
+            },
+            Setback::Concurrency(refusal) => Error::RateLimited {
+                path,
+                refusal,
+                retry_after: CONCURRENCY_WAIT,
+            },
             Setback::RateLimited(refusal) => {
                 let retry_after = self.0.pace.block(path);
                 tracing::warn!(
                     app = %self.0.app.name, api = path, seconds = retry_after.as_secs(),
                     "WeCom's frequency limit of {path} is reached; holding calls of app {} back", self.0.app.name,
                 );
-                Error::RateLimited { path, refusal, retry_after }
+                Error::RateLimited {
+                    path,
+                    refusal,
+                    retry_after,
+                }
             }
             Setback::TokenRejected(_, refusal) | Setback::Conflict(refusal) => {
                 Error::Refused { path, refusal }
@@ -360,12 +422,22 @@ impl Setback {
 fn unless_lost<C: Call>(lost: Option<Reason>, error: Error) -> Error {
     let Some(reason) = lost else { return error };
     match error {
-        Error::OutcomeUnknown { .. } | Error::Deadline { sent: true, .. } | Error::AllRecipientsInvalid { .. } => error,
+        Error::OutcomeUnknown { .. }
+        | Error::Deadline { sent: true, .. }
+        | Error::AllRecipientsInvalid { .. } => error,
         Error::Refused { path, refusal } => match refusal.class() {
             Some(Class::InvalidRequest) => Error::Refused { path, refusal },
-            _ => Error::OutcomeUnknown { path, reason: Reason::RefusedAfterLoss, refusal: Some(refusal) },
+            _ => Error::OutcomeUnknown {
+                path,
+                reason: Reason::RefusedAfterLoss,
+                refusal: Some(refusal),
+            },
         },
         Error::Deadline { path, .. } => Error::Deadline { path, sent: true },
-        _ => Error::OutcomeUnknown { path: C::PATH, reason, refusal: None },
+        _ => Error::OutcomeUnknown {
+            path: C::PATH,
+            reason,
+            refusal: None,
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! How a call to WeCom can end other than well.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::errcode::{self, Class, Entry};
@@ -95,7 +96,10 @@ pub enum Error {
 impl Error {
     /// Whether WeCom certainly did nothing.
     pub fn nothing_was_done(&self) -> bool {
-        !matches!(self, Self::OutcomeUnknown { .. } | Self::Deadline { sent: true, .. })
+        !matches!(
+            self,
+            Self::OutcomeUnknown { .. } | Self::Deadline { sent: true, .. }
+        )
     }
 }
 
@@ -162,7 +166,7 @@ pub struct Refusal {
     pub hint_id: Option<String>,
     /// Our address as WeCom saw it; only for errcode 60020, where the operator
     /// must add it to the trusted addresses.
-    pub refused_ip: Option<String>,
+    pub refused_ip: Option<IpAddr>,
 }
 
 /// Errcode of a caller address that is not trusted.
@@ -171,7 +175,11 @@ const ADDRESS_NOT_TRUSTED: i64 = 60020;
 impl Refusal {
     /// From the two fields of WeCom's answer.
     pub(super) fn new(errcode: i64, errmsg: &str) -> Self {
-        let errmsg::Cleaned { text, hint_id, refused_ip } = errmsg::clean(errmsg);
+        let errmsg::Cleaned {
+            text,
+            hint_id,
+            refused_ip,
+        } = errmsg::clean(errmsg);
         Self {
             errcode,
             errmsg: text,

@@ -35,7 +35,12 @@ pub(super) struct Uploads(Cache<Key, Arc<str>>);
 
 impl Uploads {
     pub(super) fn new() -> Self {
-        Self(Cache::builder().max_capacity(MOST_IDS).time_to_live(REUSE).build())
+        Self(
+            Cache::builder()
+                .max_capacity(MOST_IDS)
+                .time_to_live(REUSE)
+                .build(),
+        )
     }
 
     /// Puts a media id in the place of inline bytes; equal bytes under an equal
@@ -47,7 +52,9 @@ impl Uploads {
         media: &mut Media,
         deadline: Instant,
     ) -> Result<()> {
-        let Media::Inline { data, file_name } = media else { return Ok(()) };
+        let Media::Inline { data, file_name } = media else {
+            return Ok(());
+        };
         let key = Key {
             media_type,
             file_name: file_name.clone(),
@@ -60,7 +67,12 @@ impl Uploads {
         }));
         let id = self
             .0
-            .try_get_with(key, async { client.call(&upload, deadline).await.map(|reply| reply.media_id.into()) })
+            .try_get_with(key, async {
+                client
+                    .call(&upload, deadline)
+                    .await
+                    .map(|reply| reply.media_id.into())
+            })
             .await
             .map_err(|error: Arc<Error>| (*error).clone())?;
         *media = Media::Id(id.to_string());

@@ -94,22 +94,33 @@ impl Metrics {
             Some(_) => errcode.to_string(),
             None => "other".to_owned(),
         };
-        let label = ErrcodeLabel { app: app.to_owned(), api, errcode };
+        let label = ErrcodeLabel {
+            app: app.to_owned(),
+            api,
+            errcode,
+        };
         self.errcodes.get_or_create(&label).inc();
     }
 
     pub(super) fn token_refreshed(&self, app: &str, life: Duration) {
         let end = SystemTime::now() + life;
-        let seconds = end.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let seconds = end
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         let app = app.to_owned();
         self.token_expires_at
             .get_or_create(&AppLabel { app: app.clone() })
             .set(i64::try_from(seconds).unwrap_or(i64::MAX));
-        self.token_refreshes.get_or_create(&RefreshLabel { app, result: "ok" }).inc();
+        self.token_refreshes
+            .get_or_create(&RefreshLabel { app, result: "ok" })
+            .inc();
     }
 
     pub(super) fn token_failed(&self, app: &str) {
-        let label = RefreshLabel { app: app.to_owned(), result: "failed" };
+        let label = RefreshLabel {
+            app: app.to_owned(),
+            result: "failed",
+        };
         self.token_refreshes.get_or_create(&label).inc();
     }
 }

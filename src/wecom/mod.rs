@@ -8,9 +8,12 @@
 mod breaker;
 mod call;
 mod client;
+pub mod content;
 pub mod errcode;
+mod errmsg;
 mod error;
 mod media;
+pub mod message;
 mod metrics;
 mod rate;
 mod send;

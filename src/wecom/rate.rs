@@ -5,7 +5,7 @@
 //! Source of the limits:
 //! <https://developer.work.weixin.qq.com/document/path/90312> (read 2026-11).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::error::Held;
@@ -37,7 +38,13 @@ const LADDER_MEMORY: Duration = Duration::from_secs(300);
 /// WeCom's day begins at midnight in Shanghai: UTC+8, no summer time since 1991.
 const SHANGHAI_OFFSET_SECONDS: u64 = 8 * 3600;
 const DAY_SECONDS: u64 = 24 * 3600;
-/// Member logs are swept when this many have gathered since the last sweep.
+/// Time of the member logs, in ticks: small enough to count, and 13 years in 32 bits.
+const TICK: Duration = Duration::from_millis(100);
+/// A log this short whose member was left alone for a minute may be forgotten at
+/// any time: 16 messages for each minute of quiet stay below 1000 an hour.
+const FORGETTABLE: usize = 16;
+/// Member logs are swept when they have doubled since the last sweep, and at least
+/// this many have come.
 const SWEEP_STEP: usize = 4096;
 
 /// The base limits of a corp, shared by its apps.
@@ -53,10 +60,14 @@ struct Base {
 
 impl Corp {
     fn take(&self, path: &'static str) -> Result<(), Held> {
-        let base = lock(&self.apis).entry(path).or_insert_with(|| {
+        let mut apis = lock(&self.apis);
+        let base = apis.entry(path).or_insert_with(|| {
             let hour = Quota::per_hour(CORP_PER_HOUR).allow_burst(CORP_HOUR_BURST);
             let minute = RateLimiter::direct(Quota::per_minute(CORP_PER_MINUTE));
-            Arc::new(Base { minute, hour: RateLimiter::direct(hour) })
+            Arc::new(Base {
+                minute,
+                hour: RateLimiter::direct(hour),
+            })
         });
         let held = |limit: &str, wait| Held {
             subject: format!("api:{path}"),
@@ -64,8 +75,12 @@ impl Corp {
             retry_after: wait,
         };
         let now = DefaultClock::default().now();
-        base.minute.check().map_err(|no| held("10000/min", no.wait_time_from(now)))?;
-        base.hour.check().map_err(|no| held("150000/h", no.wait_time_from(now)))
+        base.minute
+            .check()
+            .map_err(|no| held("10000/min", no.wait_time_from(now)))?;
+        base.hour
+            .check()
+            .map_err(|no| held("150000/h", no.wait_time_from(now)))
     }
 }
 
@@ -83,12 +98,15 @@ pub(super) struct Pace {
 struct State {
     /// When each member was sent to in the last hour, by a hash of the folded
     /// user id. Two members that share a hash would only share a limit.
-    members: HashMap<u64, VecDeque<u64>>,
+    members: HashMap<u64, Log>,
     sweep_at: usize,
     day: u64,
     day_used: u64,
     lanes: HashMap<&'static str, Lane>,
 }
+
+/// Ticks at which a member was sent to; most members have one or two.
+type Log = SmallVec<[u32; 4]>;
 
 /// A path that WeCom blocked.
 struct Lane {
@@ -98,7 +116,7 @@ struct Lane {
 
 /// What a call took, to be given back when WeCom certainly did nothing.
 pub(super) struct Ticket {
-    at: u64,
+    at: u32,
     day: u64,
 }
 
@@ -146,14 +164,20 @@ impl Pace {
         if base_limited {
             self.corp.take(path)?;
         }
-        let at = self.now();
+        // Rounded up here and down when asked: never a message too many.
+        let at = self.now() + 1;
         for member in members {
-            state.members.entry(self.key(member)).or_default().push_back(at);
+            state.members.entry(self.key(member)).or_default().push(at);
         }
         state.day_used += members.len() as u64;
-        if state.members.len() > state.sweep_at + SWEEP_STEP {
-            state.members.retain(|_, log| log.back().is_some_and(|last| at - last < millis(HOUR)));
-            state.sweep_at = state.members.len();
+        if state.members.len() > state.sweep_at {
+            state.members.retain(|_, log| {
+                let quiet = log
+                    .last()
+                    .is_none_or(|last| at.saturating_sub(*last) > ticks(MINUTE));
+                !(quiet && log.len() <= FORGETTABLE)
+            });
+            state.sweep_at = state.members.len() * 2 + SWEEP_STEP;
         }
         Ok(Ticket { at, day })
     }
@@ -180,7 +204,10 @@ impl Pace {
     pub(super) fn block(&self, path: &'static str) -> Duration {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        let lane = state.lanes.entry(path).or_insert(Lane { until: now, step: 0 });
+        let lane = state.lanes.entry(path).or_insert(Lane {
+            until: now,
+            step: 0,
+        });
         if lane.until > now {
             // Calls that were under way when the block began say nothing new.
             return lane.until - now;
@@ -188,7 +215,10 @@ impl Pace {
         if lane.step > 0 && now - lane.until > LADDER_MEMORY {
             lane.step = 0;
         }
-        let block = BLOCKS.get(lane.step).copied().unwrap_or_else(|| until_shanghai_midnight(SystemTime::now()));
+        let block = BLOCKS
+            .get(lane.step)
+            .copied()
+            .unwrap_or_else(|| until_shanghai_midnight(SystemTime::now()));
         lane.step += 1;
         lane.until = now + block;
         block
@@ -226,18 +256,27 @@ impl Pace {
         }
         let now = self.now();
         for member in members {
-            let Some(log) = state.members.get_mut(&self.key(member)) else { continue };
-            while log.front().is_some_and(|at| now - at >= millis(HOUR)) {
-                log.pop_front();
-            }
-            for (limit, window, unit) in [(MEMBER_PER_MINUTE, MINUTE, "min"), (MEMBER_PER_HOUR, HOUR, "h")] {
-                let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else { continue };
-                let free_at = oldest + millis(window);
+            let Some(log) = state.members.get_mut(&self.key(member)) else {
+                continue;
+            };
+            let old = log
+                .iter()
+                .take_while(|at| **at + ticks(HOUR) <= now)
+                .count();
+            log.drain(..old);
+            for (limit, window, unit) in [
+                (MEMBER_PER_MINUTE, MINUTE, "min"),
+                (MEMBER_PER_HOUR, HOUR, "h"),
+            ] {
+                let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else {
+                    continue;
+                };
+                let free_at = oldest + ticks(window);
                 if free_at > now {
                     return Err(Held {
                         subject: format!("user:{member}"),
                         limit: format!("{limit}/{unit} messages to one member"),
-                        retry_after: Duration::from_millis(free_at - now),
+                        retry_after: TICK * (free_at - now),
                     });
                 }
             }
@@ -272,8 +311,8 @@ impl Pace {
         quotas
     }
 
-    fn now(&self) -> u64 {
-        millis(self.origin.elapsed())
+    fn now(&self) -> u32 {
+        ticks(self.origin.elapsed())
     }
 
     /// Upper and lower case are the same member.
@@ -290,12 +329,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn shanghai_seconds(now: SystemTime) -> u64 {
-    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()) + SHANGHAI_OFFSET_SECONDS
+    now.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+        + SHANGHAI_OFFSET_SECONDS
 }
 
 fn shanghai_day(now: SystemTime) -> u64 {
@@ -315,7 +356,7 @@ mod tests {
     const SEND: &str = "message/send";
 
     fn pace() -> Pace {
-        Pace::new("youxiao", Arc::default(), Some(100_000))
+        Pace::new("youxiao", Arc::default(), Some(1_000_000))
     }
 
     fn to(members: &[&str]) -> Vec<String> {
@@ -330,9 +371,12 @@ mod tests {
             pace.take(SEND, &member, false).unwrap();
             advance(Duration::from_millis(100)).await;
         }
-        let held = pace.take(SEND, &to(&["ZhangSan"]), false).map(|_| ()).unwrap_err();
+        let held = pace
+            .take(SEND, &to(&["ZhangSan"]), false)
+            .map(|_| ())
+            .unwrap_err();
         assert_eq!(held.subject, "user:ZhangSan");
-        assert_eq!(held.retry_after, Duration::from_secs(57));
+        assert_eq!(held.retry_after, Duration::from_millis(57_100));
         assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
         advance(held.retry_after).await;
         assert!(pace.take(SEND, &member, false).is_ok());
@@ -364,6 +408,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn forgetting_quiet_members_breaks_no_limit() {
+        let pace = pace();
+        let member = to(&["zhangsan"]);
+        let mut sent = 0;
+        for round in 0..59 {
+            sent += (0..20)
+                .filter(|_| pace.take(SEND, &member, false).is_ok())
+                .count();
+            advance(Duration::from_secs(61)).await;
+            let crowd: Vec<String> = (0..9000).map(|n| format!("m{round}-{n}")).collect();
+            for some in crowd.chunks(1000) {
+                pace.take(SEND, some, false).ok();
+            }
+            assert!(lock(&pace.state).members.len() < 40_000);
+        }
+        assert!(sent <= MEMBER_PER_HOUR, "{sent}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_was_not_sent_is_given_back() {
         let pace = pace();
         let member = to(&["zhangsan"]);
@@ -378,7 +441,11 @@ mod tests {
     async fn blocks_grow_from_a_minute_to_an_hour_to_midnight() {
         let pace = pace();
         assert_eq!(pace.block(SEND), MINUTE);
-        assert_eq!(pace.block(SEND), MINUTE, "a second answer of the same block says nothing new");
+        assert_eq!(
+            pace.block(SEND),
+            MINUTE,
+            "a second answer of the same block says nothing new"
+        );
         assert!(pace.check(SEND, &[]).is_err());
         assert!(pace.check("media/upload", &[]).is_ok());
         advance(MINUTE).await;
@@ -387,7 +454,11 @@ mod tests {
         advance(HOUR).await;
         assert!(pace.block(SEND) <= Duration::from_secs(DAY_SECONDS));
         advance(Duration::from_secs(2 * DAY_SECONDS)).await;
-        assert_eq!(pace.block(SEND), MINUTE, "a quiet time starts the ladder again");
+        assert_eq!(
+            pace.block(SEND),
+            MINUTE,
+            "a quiet time starts the ladder again"
+        );
     }
 
     #[tokio::test]
@@ -395,7 +466,10 @@ mod tests {
         // 2026-11-24 15:59:59 UTC is 23:59:59 in Shanghai.
         let now = UNIX_EPOCH + Duration::from_secs(1_795_535_999);
         assert_eq!(until_shanghai_midnight(now), Duration::from_secs(1));
-        assert_eq!(shanghai_day(now) + 1, shanghai_day(now + Duration::from_secs(1)));
+        assert_eq!(
+            shanghai_day(now) + 1,
+            shanghai_day(now + Duration::from_secs(1))
+        );
         let pace = Pace::new("youxiao", Arc::default(), Some(2));
         pace.take(SEND, &to(&["zhangsan", "lisi"]), false).unwrap();
         let held = pace.check(SEND, &to(&["wangwu"])).unwrap_err();
@@ -405,7 +479,9 @@ mod tests {
     #[test]
     fn the_corps_base_limit_holds_back() {
         let corp = Corp::default();
-        let passed = (0..6000).filter(|_| corp.take("media/upload").is_ok()).count();
+        let passed = (0..6000)
+            .filter(|_| corp.take("media/upload").is_ok())
+            .count();
         assert!((5000..5100).contains(&passed), "{passed}");
         assert!(corp.take("user/get").is_ok());
     }

@@ -37,7 +37,11 @@ impl Rendered {
             .as_ref()
             .filter(|check| check.enabled)
             .map(|check| check.interval_seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS));
-        Ok(Self { body: body.into(), recipients: send.recipients, duplicate_window_seconds })
+        Ok(Self {
+            body: body.into(),
+            recipients: send.recipients,
+            duplicate_window_seconds,
+        })
     }
 
     /// From the body of an earlier send that is to be repeated.
@@ -50,9 +54,16 @@ impl Rendered {
         }
         let check: Check = serde_json::from_slice(&body)
             .map_err(|_| Error::Internal("a stored message is no JSON".into()))?;
-        let duplicate_window_seconds = (check.enable_duplicate_check == 1)
-            .then(|| check.duplicate_check_interval.unwrap_or(DEFAULT_INTERVAL_SECONDS));
-        Ok(Self { body, recipients, duplicate_window_seconds })
+        let duplicate_window_seconds = (check.enable_duplicate_check == 1).then(|| {
+            check
+                .duplicate_check_interval
+                .unwrap_or(DEFAULT_INTERVAL_SECONDS)
+        });
+        Ok(Self {
+            body,
+            recipients,
+            duplicate_window_seconds,
+        })
     }
 
     /// The request body.
@@ -94,10 +105,16 @@ impl Call for Rendered {
 
     fn refused(&self, refusal: Refusal, body: &[u8]) -> Error {
         if refusal.errcode != ALL_RECIPIENTS_INVALID {
-            return Error::Refused { path: Self::PATH, refusal };
+            return Error::Refused {
+                path: Self::PATH,
+                refusal,
+            };
         }
         let mut recipients = transport::reply_in_refusal::<Sent>(body).unwrap_or_default();
         self.spell(&mut recipients);
-        Error::AllRecipientsInvalid { refusal, recipients: Box::new(recipients) }
+        Error::AllRecipientsInvalid {
+            refusal,
+            recipients: Box::new(recipients),
+        }
     }
 }

@@ -105,7 +105,10 @@ impl App {
             (None, Some(path)) => match fs::read_to_string(path) {
                 Ok(text) => SecretString::from(text.trim().to_owned()),
                 Err(error) => {
-                    fault(format!("cannot read secret_file {}: {error}", path.display()));
+                    fault(format!(
+                        "cannot read secret_file {}: {error}",
+                        path.display()
+                    ));
                     SecretString::default()
                 }
             },
@@ -142,12 +145,14 @@ impl App {
 /// The base address, ending in a slash. Plain HTTP would show tokens to the
 /// network, so it is for this machine alone unless `insecure_http` is set.
 fn parse_base_url(text: &str, insecure_http: bool) -> Result<Url, String> {
-    let mut url = Url::parse(text)
-        .map_err(|error| format!("`base_url` {text:?} is no address: {error}"))?;
+    let mut url =
+        Url::parse(text).map_err(|error| format!("`base_url` {text:?} is no address: {error}"))?;
     let loopback = url.host_str().is_some_and(|host| {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
     });
     match url.scheme() {
         "https" => {}
@@ -185,6 +190,9 @@ mod tests {
     #[test]
     fn a_path_prefix_is_kept() {
         let url = parse_base_url("https://relay.example.com/wecom", false).unwrap();
-        assert_eq!(url.join("cgi-bin/gettoken").unwrap().path(), "/wecom/cgi-bin/gettoken");
+        assert_eq!(
+            url.join("cgi-bin/gettoken").unwrap().path(),
+            "/wecom/cgi-bin/gettoken"
+        );
     }
 }

@@ -21,8 +21,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::call::Payload;
-use super::error::{Error, Reason, Refusal, Result};
 use super::errcode::Class;
+use super::error::{Error, Reason, Refusal, Result};
 use super::metrics::Metrics;
 use super::settings::Resolved;
 use super::transport::{self, Fault};
@@ -35,9 +35,6 @@ const REFRESH_AHEAD: Duration = Duration::from_secs(600);
 /// Refreshes are spread by up to this much to either side, so that replicas and
 /// apps do not ask together.
 const REFRESH_JITTER: Duration = Duration::from_secs(60);
-/// When a refresh brought the same token, WeCom gives a new one only at its end:
-/// ask again this long before it, then at it.
-const LAST_REFRESH_AHEAD: Duration = Duration::from_secs(2);
 /// Two gettoken calls of the refresher are at least this far apart.
 const REFRESH_FLOOR: Duration = Duration::from_secs(1);
 /// Longest wait for gettoken's answer.
@@ -82,7 +79,8 @@ impl Token {
         }
         drop(urls);
         let mut url = endpoint(&self.base_url, path);
-        url.query_pairs_mut().append_pair("access_token", self.secret.expose_secret());
+        url.query_pairs_mut()
+            .append_pair("access_token", self.secret.expose_secret());
         let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
         urls.push((path, url.clone()));
         url
@@ -91,7 +89,9 @@ impl Token {
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +148,12 @@ struct Inner {
 }
 
 impl Source {
-    pub(super) fn new(app: Resolved, http: reqwest::Client, tokens: Tokens, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        app: Resolved,
+        http: reqwest::Client,
+        tokens: Tokens,
+        metrics: Metrics,
+    ) -> Self {
         // Two apps of one corp have two tokens; a key without the app would mix
         // them up, which WeCom answers with 301002.
         let key = format!("{}/{}", app.corp_id, app.name).into();
@@ -181,7 +186,10 @@ impl Source {
         let flight = self.0.tokens.try_get_with(self.0.key.clone(), fetch);
         match timeout_at(deadline, flight).await {
             Ok(result) => result.map_err(|error| (*error).clone()),
-            Err(_) => Err(Error::Deadline { path: PATH, sent: false }),
+            Err(_) => Err(Error::Deadline {
+                path: PATH,
+                sent: false,
+            }),
         }
     }
 
@@ -197,8 +205,11 @@ impl Source {
             .and_compute_with(|entry| {
                 let same = entry.is_some_and(|entry| entry.value().generation == generation);
                 forced = same;
-                let operation =
-                    if same { moka::ops::compute::Op::Remove } else { moka::ops::compute::Op::Nop };
+                let operation = if same {
+                    moka::ops::compute::Op::Remove
+                } else {
+                    moka::ops::compute::Op::Nop
+                };
                 std::future::ready(operation)
             })
             .await;
@@ -207,7 +218,11 @@ impl Source {
         }
         let mut status = self.status();
         status.forced.push_back(now);
-        while status.forced.front().is_some_and(|at| now - *at > FORCED_WINDOW) {
+        while status
+            .forced
+            .front()
+            .is_some_and(|at| now - *at > FORCED_WINDOW)
+        {
             status.forced.pop_front();
         }
         if status.forced.len() > FORCED_REFRESHES {
@@ -266,7 +281,10 @@ impl Source {
         self.note(&result);
         if let Ok(token) = &result {
             // Before the flight ends, so that whoever waits for it finds it.
-            self.0.tokens.insert(self.0.key.clone(), token.clone()).await;
+            self.0
+                .tokens
+                .insert(self.0.key.clone(), token.clone())
+                .await;
         }
         result
     }
@@ -275,7 +293,9 @@ impl Source {
     fn resting(&self) -> Option<Error> {
         let status = self.status();
         let (error, retry_at) = status.failure.as_ref()?;
-        let left = retry_at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        let left = retry_at
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())?;
         let mut error = error.clone();
         if let Error::Credential { retry_after, .. }
         | Error::RateLimited { retry_after, .. }
@@ -302,16 +322,23 @@ impl Source {
         // Life counts from the question, not from the answer.
         let asked_at = Instant::now();
         let deadline = asked_at + FETCH_TIMEOUT;
-        let unreachable = |reason| Error::Unreachable { path: PATH, reason, retry_after: UNREACHED_REST.0 };
+        let unreachable = |reason| Error::Unreachable {
+            path: PATH,
+            reason,
+            retry_after: UNREACHED_REST.0,
+        };
         let body = transport::exchange(&self.0.http, url, &payload, deadline)
             .await
-            .map_err(|Fault::Unsent(reason) | Fault::Lost(reason)| unreachable(reason))?;
+            .map_err(|(Fault::Unsent(reason) | Fault::Lost(reason))| unreachable(reason))?;
         let reply = match transport::decode::<Reply>(&body).map_err(unreachable)? {
-            Ok(reply) if !reply.access_token.expose_secret().is_empty() && reply.expires_in > 0 => reply,
+            Ok(reply) if !reply.access_token.expose_secret().is_empty() => reply,
             Ok(_) => return Err(unreachable(Reason::Garbled)),
             Err(refusal) => return Err(refused(refusal)),
         };
-        let life = Duration::from_secs(reply.expires_in.unsigned_abs());
+        // A token in its last second is used: should WeCom refuse it, the call is
+        // repeated with the next one.
+        let life = Duration::from_secs(reply.expires_in.try_into().unwrap_or(0));
+        let life = life.clamp(REFRESH_FLOOR, LONGEST_LIFE);
         Ok(self.token(reply.access_token, life, asked_at, replacing))
     }
 
@@ -322,7 +349,6 @@ impl Source {
         now: Instant,
         replacing: Option<&Token>,
     ) -> Arc<Token> {
-        let life = life.min(LONGEST_LIFE);
         let mut expires_at = now + life;
         let mut first_seen = now;
         if let Some(old) = replacing
@@ -355,7 +381,9 @@ impl Source {
                 status.refreshes += 1;
                 status.failures_in_row = 0;
                 status.failure = None;
-                self.0.metrics.token_refreshed(name, token.expires_at - Instant::now());
+                self.0
+                    .metrics
+                    .token_refreshed(name, token.expires_at - Instant::now());
                 tracing::info!(app = %name, generation = token.generation, "fetched an access token for app {name}");
             }
             Err(error) => {
@@ -405,15 +433,24 @@ impl Source {
     async fn refresh(&self, old: Arc<Token>, now: Instant) -> Instant {
         match self.fetch(Some(&old)).await {
             Ok(new) => {
+                // WeCom that hands out the same token has a new one only at its
+                // end: nothing to ask before.
                 let same = new.secret.expose_secret() == old.secret.expose_secret();
-                if same { last_refresh_at(&new, now) } else { refresh_at(&new) }
+                if same {
+                    new.expires_at
+                } else {
+                    refresh_at(&new)
+                }
             }
-            Err(_) => self.retry_at(now).min(last_refresh_at(&old, now)),
+            Err(_) => self.retry_at(now).min(old.expires_at),
         }
     }
 
     fn retry_at(&self, now: Instant) -> Instant {
-        self.status().failure.as_ref().map_or(now, |(_, retry_at)| *retry_at)
+        self.status()
+            .failure
+            .as_ref()
+            .map_or(now, |(_, retry_at)| *retry_at)
     }
 
     /// What is known of the token.
@@ -429,7 +466,9 @@ impl Source {
             failures_in_row: status.failures_in_row,
             last_error: failure.map(|(error, _)| error.to_string()),
             last_errcode: failure.and_then(|(error, _)| match error {
-                Error::Credential { refusal, .. } | Error::RateLimited { refusal, .. } => Some(refusal.errcode),
+                Error::Credential { refusal, .. } | Error::RateLimited { refusal, .. } => {
+                    Some(refusal.errcode)
+                }
                 _ => None,
             }),
             retry_after: failure
@@ -450,13 +489,20 @@ const TOKEN_INVALID: i64 = 40014;
 /// by themselves.
 fn refused(refusal: Refusal) -> Error {
     match refusal.class() {
-        Some(Class::Busy) => {
-            Error::Unreachable { path: PATH, reason: Reason::Busy, retry_after: UNREACHED_REST.0 }
-        }
-        Some(Class::RateLimited | Class::ConcurrencyLimited) => {
-            Error::RateLimited { path: PATH, refusal, retry_after: LIMITED_REST.0 }
-        }
-        _ => Error::Credential { refusal, retry_after: REFUSED_REST.0 },
+        Some(Class::Busy) => Error::Unreachable {
+            path: PATH,
+            reason: Reason::Busy,
+            retry_after: UNREACHED_REST.0,
+        },
+        Some(Class::RateLimited | Class::ConcurrencyLimited) => Error::RateLimited {
+            path: PATH,
+            refusal,
+            retry_after: LIMITED_REST.0,
+        },
+        _ => Error::Credential {
+            refusal,
+            retry_after: REFUSED_REST.0,
+        },
     }
 }
 
@@ -469,7 +515,5 @@ fn refresh_at(token: &Token) -> Instant {
     token.expires_at - ahead - jitter + spread
 }
 
-fn last_refresh_at(token: &Token, now: Instant) -> Instant {
-    let last = token.expires_at.checked_sub(LAST_REFRESH_AHEAD).unwrap_or(token.expires_at);
-    if last > now + REFRESH_FLOOR { last } else { token.expires_at }
-}
+#[cfg(test)]
+mod tests;

@@ -55,12 +55,20 @@ pub(super) fn client(app: &Resolved, settings: &Settings) -> Result<reqwest::Cli
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| error.to_string())
             })
             .map_err(|error| {
-                format!("app {:?}: cannot use ca_file {}: {error}", app.name, path.display())
+                format!(
+                    "app {:?}: cannot use ca_file {}: {error}",
+                    app.name,
+                    path.display()
+                )
             })?;
         builder = builder.tls_certs_merge(certificates);
     }
     builder.build().map_err(|error| {
-        format!("app {:?}: cannot set up HTTPS: {}", app.name, error.without_url())
+        format!(
+            "app {:?}: cannot set up HTTPS: {}",
+            app.name,
+            error.without_url()
+        )
     })
 }
 
@@ -89,9 +97,10 @@ fn request(http: &reqwest::Client, mut url: Url, payload: &Payload) -> Result<Re
         }
         Payload::Json(body) => {
             let mut request = Request::new(Method::POST, url);
-            request
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+            request.headers_mut().insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/json; charset=utf-8"),
+            );
             *request.body_mut() = Some(body.clone().into());
             request
         }
@@ -102,8 +111,13 @@ fn request(http: &reqwest::Client, mut url: Url, payload: &Payload) -> Result<Re
             // the rules on names keep quotes and line breaks out of it.
             let part = multipart::Part::stream_with_length(file.data.clone(), length)
                 .file_name(file.file_name.clone());
-            let form = multipart::Form::new().percent_encode_noop().part("media", part);
-            http.post(url).multipart(form).build().map_err(|error| fault(&error))?
+            let form = multipart::Form::new()
+                .percent_encode_noop()
+                .part("media", part);
+            http.post(url)
+                .multipart(form)
+                .build()
+                .map_err(|error| fault(&error))?
         }
     };
     Ok(request)
@@ -153,7 +167,10 @@ fn fault(error: &reqwest::Error) -> Fault {
 fn was_cancelled_before_writing(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
-        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+        if cause
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_canceled)
+        {
             return true;
         }
         source = cause.source();
@@ -176,7 +193,9 @@ pub(super) fn decode<R: de::DeserializeOwned>(body: &[u8]) -> Result<Result<R, R
     if envelope.errcode != 0 {
         return Ok(Err(Refusal::new(envelope.errcode, &envelope.errmsg)));
     }
-    serde_json::from_slice(body).map(Ok).map_err(|_| Reason::Garbled)
+    serde_json::from_slice(body)
+        .map(Ok)
+        .map_err(|_| Reason::Garbled)
 }
 
 /// The reply fields of an answer that is a refusal.
@@ -210,7 +229,14 @@ mod tests {
     #[test]
     fn success_is_errcode_zero_or_absent() {
         for body in [r#"{"errcode":0,"errmsg":"ok"}"#, r#"{"errcode":"0"}"#, "{}"] {
-            assert!(decode::<Reply>(body.as_bytes()).unwrap().unwrap().msgid.is_none(), "{body}");
+            assert!(
+                decode::<Reply>(body.as_bytes())
+                    .unwrap()
+                    .unwrap()
+                    .msgid
+                    .is_none(),
+                "{body}"
+            );
         }
     }
 
@@ -218,14 +244,21 @@ mod tests {
     fn a_refusal_keeps_code_and_words_and_drops_the_address() {
         let body = br#"{"ip_list":[],"errcode":40014,"errmsg":"bad token, hint: [17_x], from ip: 203.0.113.7, more info at https://example.com/?e=40014"}"#;
         let refusal = decode::<Reply>(body).unwrap().unwrap_err();
-        assert_eq!((refusal.errcode, refusal.errmsg.as_str()), (40014, "bad token"));
+        assert_eq!(
+            (refusal.errcode, refusal.errmsg.as_str()),
+            (40014, "bad token")
+        );
         assert_eq!(refusal.refused_ip, None);
     }
 
     #[test]
     fn what_is_no_json_object_is_garbled() {
         for body in ["", "<html>", "{\"errcode\":", "[]", "null"] {
-            assert_eq!(decode::<Reply>(body.as_bytes()).unwrap_err(), Reason::Garbled, "{body}");
+            assert_eq!(
+                decode::<Reply>(body.as_bytes()).unwrap_err(),
+                Reason::Garbled,
+                "{body}"
+            );
         }
     }
 }

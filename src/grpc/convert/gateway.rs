@@ -6,7 +6,11 @@ use crate::grpc::pb;
 use crate::wecom::{AppState, Client, QuotaState, TokenState};
 
 pub(in crate::grpc) fn app(client: &Client, state: AppState) -> pb::App {
-    let AppState { token: state, quotas, circuit_open } = state;
+    let AppState {
+        token: state,
+        quotas,
+        circuit_open,
+    } = state;
     pb::App {
         name: client.name().to_owned(),
         corp_id: client.corp_id().to_owned(),
@@ -40,11 +44,24 @@ fn token(state: TokenState) -> pb::TokenState {
 }
 
 fn quota(state: QuotaState) -> pb::QuotaState {
-    let QuotaState { api, limit, used_ratio, retry_after } = state;
-    pb::QuotaState { api: api.to_owned(), limit, used_ratio, retry_after: retry_after.map(duration) }
+    let QuotaState {
+        api,
+        limit,
+        used_ratio,
+        retry_after,
+    } = state;
+    pb::QuotaState {
+        api: api.to_owned(),
+        limit,
+        used_ratio,
+        retry_after: retry_after.map(duration),
+    }
 }
 
 /// A length of time, rounded to the contract's longest.
 pub(super) fn duration(duration: Duration) -> prost_types::Duration {
-    duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+    duration.try_into().unwrap_or(prost_types::Duration {
+        seconds: i64::MAX,
+        nanos: 0,
+    })
 }

@@ -1,2 +1,5 @@
 //! Between the contract's types and ours, one file per family: the only place
 //! where the two meet.
+
+pub(super) mod gateway;
+pub(super) mod message;

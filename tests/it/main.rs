@@ -1,0 +1,4 @@
+//! The gateway as its users see it: a real gRPC client on one side, the sandbox
+//! on the other, everything between them as shipped.
+
+mod harness;
