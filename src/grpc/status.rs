@@ -17,8 +17,6 @@ use crate::{access, store};
 pub const DOMAIN: &str = "wecomgw";
 /// What callers wait when the store is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
-/// What callers wait when the gateway shuts down: another replica is ready.
-const SHUTDOWN_WAIT: Duration = Duration::from_millis(100);
 /// A list of ids in the metadata is cut at this length: statuses travel in a
 /// header, and 1000 user ids of 64 bytes would not fit.
 const ID_LIST_LIMIT_BYTES: usize = 4096;
@@ -294,15 +292,13 @@ pub fn request_id_reused() -> Status {
     Builder::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message).build()
 }
 
-/// The status of calls that come while the gateway ends.
-pub fn shutting_down() -> Status {
-    Builder::new(
-        Code::Unavailable,
-        ErrorReason::ShuttingDown,
-        "the gateway is shutting down",
-    )
-    .retry_after(SHUTDOWN_WAIT)
-    .build()
+/// The status of a request that could not be read: `code` as the listener chose it.
+pub fn unreadable(code: Code, message: &str) -> Status {
+    let reason = match code {
+        Code::ResourceExhausted => ErrorReason::MessageTooLarge,
+        _ => ErrorReason::MalformedRequest,
+    };
+    Builder::new(code, reason, message).build()
 }
 
 /// The status of a fault of ours.

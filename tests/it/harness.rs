@@ -88,6 +88,14 @@ impl SandboxHandle {
         }
     }
 
+    /// Closes its port, as a WeCom that is gone.
+    pub(crate) async fn shut(&self) {
+        self.shutdown.cancel();
+        while self.http.get(&self.url).send().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn json(&self, request: reqwest::RequestBuilder) -> Value {
         let response = request.send().await.unwrap();
         let status = response.status();

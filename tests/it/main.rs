@@ -1,4 +1,9 @@
 //! The gateway as its users see it: a real gRPC client on one side, the sandbox
 //! on the other, everything between them as shipped.
 
+mod access;
+mod faults;
+mod gateway;
 mod harness;
+mod message;
+mod request_id;
