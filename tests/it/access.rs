@@ -18,7 +18,9 @@ fn callers() -> String {
 fn with<T>(message: T, authorization: Option<&str>) -> Request<T> {
     let mut request = Request::new(message);
     if let Some(value) = authorization {
-        request.metadata_mut().insert("authorization", value.parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("authorization", value.parse().unwrap());
     }
     request
 }
@@ -28,23 +30,52 @@ async fn callers_are_let_in_by_token_permission_and_app() {
     let world = World::start_with(SandboxHandle::start().await, &callers()).await;
     let right = format!("Bearer {API_TOKEN}");
     let text = || text_to("zhangsan", "hello");
-    for authorization in [None, Some("Bearer wrong"), Some("Basic abc"), Some("Bearer")] {
-        let status = world.messages().send_message(with(text(), authorization)).await.unwrap_err();
-        assert_eq!(verdict(&status), (Code::Unauthenticated, "CALLER_UNKNOWN".into()));
+    for authorization in [
+        None,
+        Some("Bearer wrong"),
+        Some("Basic abc"),
+        Some("Bearer"),
+    ] {
+        let status = world
+            .messages()
+            .send_message(with(text(), authorization))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            verdict(&status),
+            (Code::Unauthenticated, "CALLER_UNKNOWN".into())
+        );
     }
     let status = world
         .gateway()
         .list_apps(with(pb::ListAppsRequest {}, Some(&right)))
         .await
         .unwrap_err();
-    assert_eq!(verdict(&status), (Code::PermissionDenied, "CALLER_NOT_PERMITTED".into()));
-    let other = pb::SendMessageRequest { app: "another".into(), ..text() };
-    let status = world.messages().send_message(with(other, Some(&right))).await.unwrap_err();
+    assert_eq!(
+        verdict(&status),
+        (Code::PermissionDenied, "CALLER_NOT_PERMITTED".into())
+    );
+    let other = pb::SendMessageRequest {
+        app: "another".into(),
+        ..text()
+    };
+    let status = world
+        .messages()
+        .send_message(with(other, Some(&right)))
+        .await
+        .unwrap_err();
     assert_eq!(verdict(&status), (Code::NotFound, "APP_NOT_FOUND".into()));
     assert!(world.sandbox.calls("message/send").await.is_empty());
     // The caller has one app, so it need not be named.
-    let unnamed = pb::SendMessageRequest { app: String::new(), ..text() };
-    world.messages().send_message(with(unnamed, Some(&right))).await.unwrap();
+    let unnamed = pb::SendMessageRequest {
+        app: String::new(),
+        ..text()
+    };
+    world
+        .messages()
+        .send_message(with(unnamed, Some(&right)))
+        .await
+        .unwrap();
     world.stop().await;
 }
 
@@ -59,27 +90,41 @@ async fn an_open_gateway_is_for_this_machine_only() {
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].contains("[[callers]]"));
     assert!(config.faults(true).is_empty());
-    let error = Gateway::build(config, false).await.err().unwrap().to_string();
+    let error = Gateway::build(config, false)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("[[callers]]"), "{error}");
 }
 
 #[tokio::test]
 async fn without_an_app_the_gateway_names_dev() {
-    let config: Config =
-        wecomgw::config::Sources::read(DEFAULTS, None, []).and_then(|sources| sources.extract()).unwrap();
+    let config: Config = wecomgw::config::Sources::read(DEFAULTS, None, [])
+        .and_then(|sources| sources.extract())
+        .unwrap();
     assert!(config.faults(false)[0].contains("wecomgw dev"));
 }
 
 #[tokio::test]
 async fn an_app_that_is_not_there_is_named_with_those_that_are() {
     let world = World::start().await;
-    let request = pb::SendMessageRequest { app: "nobody".into(), ..text_to("zhangsan", "hello") };
+    let request = pb::SendMessageRequest {
+        app: "nobody".into(),
+        ..text_to("zhangsan", "hello")
+    };
     let status = world.messages().send_message(request).await.unwrap_err();
     assert_eq!(verdict(&status), (Code::NotFound, "APP_NOT_FOUND".into()));
     assert!(status.message().contains("youxiao"), "{}", status.message());
-    let unnamed = pb::SendMessageRequest { app: String::new(), ..text_to("zhangsan", "hello") };
+    let unnamed = pb::SendMessageRequest {
+        app: String::new(),
+        ..text_to("zhangsan", "hello")
+    };
     let status = world.messages().send_message(unnamed).await.unwrap_err();
     assert!(status.message().contains("several"), "{}", status.message());
-    assert_eq!(world.sandbox.get("messages").await, json!(world.sandbox.messages().await));
+    assert_eq!(
+        world.sandbox.get("messages").await,
+        json!(world.sandbox.messages().await)
+    );
     world.stop().await;
 }

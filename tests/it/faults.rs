@@ -21,7 +21,10 @@ enum Kind {
 fn request(kind: Kind) -> pb::SendMessageRequest {
     let mut request = text_to("zhangsan", "The kettle is on");
     if kind == Kind::Checked {
-        request.duplicate_check = Some(pb::DuplicateCheck { enabled: true, interval: None });
+        request.duplicate_check = Some(pb::DuplicateCheck {
+            enabled: true,
+            interval: None,
+        });
     }
     request
 }
@@ -48,7 +51,15 @@ fn row(
     calls: usize,
     delivered: usize,
 ) -> Row {
-    Row { name, kind, fault, count, expected, calls, delivered }
+    Row {
+        name,
+        kind,
+        fault,
+        count,
+        expected,
+        calls,
+        delivered,
+    }
 }
 
 fn errcode(code: i64) -> Value {
@@ -62,18 +73,98 @@ fn matrix() -> Vec<Row> {
     let status = |status: u16| json!({"kind": "http_status", "status": status});
     let mut rows = vec![
         // The answer is lost: never twice by our doing.
-        row("reset before, plain", Plain, kind("reset_before"), 0, unknown, 1, 0),
-        row("reset before, checked", Checked, kind("reset_before"), 0, unknown, 3, 0),
-        row("reset before once, checked", Checked, kind("reset_before"), 1, Ok(()), 2, 1),
-        row("reset after, plain", Plain, kind("reset_after"), 0, unknown, 1, 1),
-        row("reset after once, checked", Checked, kind("reset_after"), 1, Ok(()), 2, 1),
-        row("reset after, checked", Checked, kind("reset_after"), 0, unknown, 3, 1),
-        row("truncated, plain", Plain, kind("truncated_body"), 0, unknown, 1, 1),
-        row("truncated once, checked", Checked, kind("truncated_body"), 1, Ok(()), 2, 1),
+        row(
+            "reset before, plain",
+            Plain,
+            kind("reset_before"),
+            0,
+            unknown,
+            1,
+            0,
+        ),
+        row(
+            "reset before, checked",
+            Checked,
+            kind("reset_before"),
+            0,
+            unknown,
+            3,
+            0,
+        ),
+        row(
+            "reset before once, checked",
+            Checked,
+            kind("reset_before"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "reset after, plain",
+            Plain,
+            kind("reset_after"),
+            0,
+            unknown,
+            1,
+            1,
+        ),
+        row(
+            "reset after once, checked",
+            Checked,
+            kind("reset_after"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "reset after, checked",
+            Checked,
+            kind("reset_after"),
+            0,
+            unknown,
+            3,
+            1,
+        ),
+        row(
+            "truncated, plain",
+            Plain,
+            kind("truncated_body"),
+            0,
+            unknown,
+            1,
+            1,
+        ),
+        row(
+            "truncated once, checked",
+            Checked,
+            kind("truncated_body"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
         row("garbled, plain", Plain, kind("garbled"), 0, unknown, 1, 1),
-        row("garbled once, checked", Checked, kind("garbled"), 1, Ok(()), 2, 1),
+        row(
+            "garbled once, checked",
+            Checked,
+            kind("garbled"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
         row("empty, plain", Plain, kind("empty_body"), 0, unknown, 1, 1),
-        row("empty once, checked", Checked, kind("empty_body"), 1, Ok(()), 2, 1),
+        row(
+            "empty once, checked",
+            Checked,
+            kind("empty_body"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
         row("html, plain", Plain, kind("html"), 0, unknown, 1, 0),
         row("html once, checked", Checked, kind("html"), 1, Ok(()), 2, 1),
         row("huge, plain", Plain, kind("huge_body"), 0, unknown, 1, 1),
@@ -86,18 +177,98 @@ fn matrix() -> Vec<Row> {
         row("busy, plain", Plain, errcode(-1), 0, unknown, 1, 0),
         row("busy, checked", Checked, errcode(-1), 0, unknown, 3, 0),
         row("busy once, checked", Checked, errcode(-1), 1, Ok(()), 2, 1),
-        row("busy after accept, checked", Checked, json!({"kind": "errcode_after", "code": -1}), 1, Ok(()), 2, 1),
-        row("busy after accept, plain", Plain, json!({"kind": "errcode_after", "code": -1}), 1, unknown, 1, 1),
+        row(
+            "busy after accept, checked",
+            Checked,
+            json!({"kind": "errcode_after", "code": -1}),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "busy after accept, plain",
+            Plain,
+            json!({"kind": "errcode_after", "code": -1}),
+            1,
+            unknown,
+            1,
+            1,
+        ),
         // The token: one refresh, one repetition, whatever the send.
-        row("token killed, plain", Plain, kind("kill_token"), 1, Ok(()), 2, 1),
-        row("token killed, checked", Checked, kind("kill_token"), 1, Ok(()), 2, 1),
-        row("token expired, plain", Plain, kind("expire_token"), 1, Ok(()), 2, 1),
-        row("token refused as 40001, plain", Plain, errcode(40001), 1, Ok(()), 2, 1),
-        row("token refused twice", Plain, errcode(40014), 0, Err((Code::FailedPrecondition, "WECOM_REFUSED")), 2, 0),
+        row(
+            "token killed, plain",
+            Plain,
+            kind("kill_token"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "token killed, checked",
+            Checked,
+            kind("kill_token"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "token expired, plain",
+            Plain,
+            kind("expire_token"),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "token refused as 40001, plain",
+            Plain,
+            errcode(40001),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
+        row(
+            "token refused twice",
+            Plain,
+            errcode(40014),
+            0,
+            Err((Code::FailedPrecondition, "WECOM_REFUSED")),
+            2,
+            0,
+        ),
         // Limits.
-        row("frequency, plain", Plain, errcode(45009), 1, Err((Code::ResourceExhausted, "WECOM_RATE_LIMITED")), 1, 0),
-        row("frequency, checked", Checked, errcode(45009), 1, Err((Code::ResourceExhausted, "WECOM_RATE_LIMITED")), 1, 0),
-        row("concurrency once, plain", Plain, errcode(45033), 1, Ok(()), 2, 1),
+        row(
+            "frequency, plain",
+            Plain,
+            errcode(45009),
+            1,
+            Err((Code::ResourceExhausted, "WECOM_RATE_LIMITED")),
+            1,
+            0,
+        ),
+        row(
+            "frequency, checked",
+            Checked,
+            errcode(45009),
+            1,
+            Err((Code::ResourceExhausted, "WECOM_RATE_LIMITED")),
+            1,
+            0,
+        ),
+        row(
+            "concurrency once, plain",
+            Plain,
+            errcode(45033),
+            1,
+            Ok(()),
+            2,
+            1,
+        ),
     ];
     // Refusals: WeCom did nothing, the code says who must act, no repetition.
     for (code, status, reason) in [
@@ -115,7 +286,15 @@ fn matrix() -> Vec<Row> {
         (99_999, Code::Unknown, "WECOM_UNKNOWN_ERRCODE"),
     ] {
         for kind in [Plain, Checked] {
-            rows.push(row("refusal", kind, errcode(code), 0, Err((status, reason)), 1, 0));
+            rows.push(row(
+                "refusal",
+                kind,
+                errcode(code),
+                0,
+                Err((status, reason)),
+                1,
+                0,
+            ));
         }
     }
     rows
@@ -127,15 +306,26 @@ async fn every_fault_ends_as_promised() {
     for row in matrix() {
         // A world of its own: breaker, pace and blocks start anew.
         let world = World::start().await;
-        world.sandbox.fault(SEND, row.fault.clone(), row.count).await;
+        world
+            .sandbox
+            .fault(SEND, row.fault.clone(), row.count)
+            .await;
         let answer = world.messages().send_message(request(row.kind)).await;
         let actual = answer.as_ref().map(|_| ()).map_err(verdict);
-        let expected = row.expected.map_err(|(code, reason)| (code, reason.to_owned()));
+        let expected = row
+            .expected
+            .map_err(|(code, reason)| (code, reason.to_owned()));
         let calls = world.sandbox.calls(SEND).await;
         let delivered = world.sandbox.messages().await.len();
-        let bytes: std::collections::HashSet<String> =
-            calls.iter().map(|call| call["sha256"].to_string()).collect();
-        if actual != expected || calls.len() != row.calls || delivered != row.delivered || bytes.len() != 1 {
+        let bytes: std::collections::HashSet<String> = calls
+            .iter()
+            .map(|call| call["sha256"].to_string())
+            .collect();
+        if actual != expected
+            || calls.len() != row.calls
+            || delivered != row.delivered
+            || bytes.len() != 1
+        {
             failures.push(format!(
                 "{} {:?} {} x{}: {actual:?}, {} calls of {} kinds, {delivered} delivered; expected {expected:?}, {}, {}",
                 row.name, row.kind, row.fault, row.count, calls.len(), bytes.len(), row.calls, row.delivered
@@ -150,7 +340,11 @@ async fn every_fault_ends_as_promised() {
 async fn a_refusal_carries_errcode_words_path_and_hint_but_no_address() {
     let world = World::start().await;
     world.sandbox.fault(SEND, errcode(40058), 1).await;
-    let status = world.messages().send_message(request(Kind::Plain)).await.unwrap_err();
+    let status = world
+        .messages()
+        .send_message(request(Kind::Plain))
+        .await
+        .unwrap_err();
     let (_, metadata, _) = details(&status);
     assert_eq!(metadata["errcode"], "40058");
     assert_eq!(metadata["path"], SEND);
@@ -159,8 +353,15 @@ async fn a_refusal_carries_errcode_words_path_and_hint_but_no_address() {
 
     // Only where the operator needs it.
     world.sandbox.set(json!({"trusted_ip": false})).await;
-    let status = world.messages().send_message(request(Kind::Plain)).await.unwrap_err();
-    assert_eq!(verdict(&status), (Code::FailedPrecondition, "WECOM_REFUSED".into()));
+    let status = world
+        .messages()
+        .send_message(request(Kind::Plain))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        verdict(&status),
+        (Code::FailedPrecondition, "WECOM_REFUSED".into())
+    );
     assert_eq!(details(&status).1["refused_ip"], "203.0.113.7");
     world.stop().await;
 }
@@ -178,8 +379,18 @@ async fn a_frequency_limit_closes_the_path_and_tells_how_long() {
 
     let status = client.send_message(request(Kind::Plain)).await.unwrap_err();
     assert_eq!(verdict(&status), (Code::ResourceExhausted, "PACED".into()));
-    assert_eq!(world.sandbox.calls(SEND).await.len(), 1, "WeCom is left alone");
-    let apps = world.gateway().list_apps(pb::ListAppsRequest {}).await.unwrap().into_inner().apps;
+    assert_eq!(
+        world.sandbox.calls(SEND).await.len(),
+        1,
+        "WeCom is left alone"
+    );
+    let apps = world
+        .gateway()
+        .list_apps(pb::ListAppsRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .apps;
     assert!(apps[0].quotas.iter().any(|quota| quota.used_ratio >= 1.0));
     world.stop().await;
 }
@@ -189,17 +400,37 @@ async fn the_thirty_first_message_to_a_member_is_held_back_before_wecom_drops_it
     let world = World::start().await;
     let mut client = world.messages();
     for number in 0..30 {
-        client.send_message(text_to("zhangsan", &format!("note {number}"))).await.unwrap();
+        client
+            .send_message(text_to("zhangsan", &format!("note {number}")))
+            .await
+            .unwrap();
     }
-    let status = client.send_message(text_to("ZHANGSAN", "one too many")).await.unwrap_err();
+    let status = client
+        .send_message(text_to("ZHANGSAN", "one too many"))
+        .await
+        .unwrap_err();
     assert_eq!(verdict(&status), (Code::ResourceExhausted, "PACED".into()));
     let (_, _, info) = details(&status);
     assert!(info.retry_info().unwrap().retry_delay.unwrap().as_secs() >= 50);
-    assert_eq!(info.quota_failure().unwrap().violations[0].subject, "user:ZHANGSAN");
-    client.send_message(text_to("lisi", "others go on")).await.unwrap();
-    let dropped = world.sandbox.messages().await.iter().filter(|message| {
-        message["dropped"].as_array().is_some_and(|dropped| !dropped.is_empty())
-    }).count();
+    assert_eq!(
+        info.quota_failure().unwrap().violations[0].subject,
+        "user:ZHANGSAN"
+    );
+    client
+        .send_message(text_to("lisi", "others go on"))
+        .await
+        .unwrap();
+    let dropped = world
+        .sandbox
+        .messages()
+        .await
+        .iter()
+        .filter(|message| {
+            message["dropped"]
+                .as_array()
+                .is_some_and(|dropped| !dropped.is_empty())
+        })
+        .count();
     assert_eq!(dropped, 0);
     world.stop().await;
 }
@@ -212,7 +443,10 @@ async fn a_wrong_secret_is_the_operators_business_and_is_not_asked_again() {
     let mut client = world.messages();
     for _ in 0..20 {
         let status = client.send_message(request(Kind::Plain)).await.unwrap_err();
-        assert_eq!(verdict(&status), (Code::FailedPrecondition, "CREDENTIAL_REFUSED".into()));
+        assert_eq!(
+            verdict(&status),
+            (Code::FailedPrecondition, "CREDENTIAL_REFUSED".into())
+        );
         assert_eq!(details(&status).1["errcode"], "40001");
     }
     // One for each of the demo's apps.
@@ -230,7 +464,11 @@ async fn a_wecom_that_is_not_there_is_unavailable_and_was_tried_again() {
     // The gateway keeps its token; the sandbox's port is closed.
     world.sandbox.shut().await;
     let status = client.send_message(request(Kind::Plain)).await.unwrap_err();
-    assert_eq!(verdict(&status), (Code::Unavailable, "WECOM_UNREACHABLE".into()), "{grpc}: {status:?}");
+    assert_eq!(
+        verdict(&status),
+        (Code::Unavailable, "WECOM_UNREACHABLE".into()),
+        "{grpc}: {status:?}"
+    );
     assert!(details(&status).2.retry_info().is_some());
     world.stop().await;
 }
@@ -238,31 +476,62 @@ async fn a_wecom_that_is_not_there_is_unavailable_and_was_tried_again() {
 #[tokio::test]
 async fn a_deadline_bounds_the_call_and_says_what_is_unknown() {
     let world = World::start().await;
-    world.messages().send_message(request(Kind::Plain)).await.unwrap();
-    world.sandbox.fault(SEND, json!({"kind": "latency", "latency_ms": 5000}), 1).await;
+    world
+        .messages()
+        .send_message(request(Kind::Plain))
+        .await
+        .unwrap();
+    world
+        .sandbox
+        .fault(SEND, json!({"kind": "latency", "latency_ms": 5000}), 1)
+        .await;
     let mut late = tonic::Request::new(request(Kind::Plain));
-    late.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    late.metadata_mut()
+        .insert("grpc-timeout", "300m".parse().unwrap());
     let begun = tokio::time::Instant::now();
     let status = world.messages().send_message(late).await.unwrap_err();
     assert!(begun.elapsed() < std::time::Duration::from_secs(2));
-    assert_eq!(verdict(&status), (Code::DeadlineExceeded, "OUTCOME_UNKNOWN".into()));
+    assert_eq!(
+        verdict(&status),
+        (Code::DeadlineExceeded, "OUTCOME_UNKNOWN".into())
+    );
     world.stop().await;
 }
 
 #[tokio::test]
 async fn a_run_of_failures_opens_the_circuit_and_wecom_gets_a_rest() {
     let world = World::start().await;
-    world.messages().send_message(request(Kind::Plain)).await.unwrap();
-    world.sandbox.fault(SEND, json!({"kind": "http_status", "status": 503}), 0).await;
+    world
+        .messages()
+        .send_message(request(Kind::Plain))
+        .await
+        .unwrap();
+    world
+        .sandbox
+        .fault(SEND, json!({"kind": "http_status", "status": 503}), 0)
+        .await;
     let mut client = world.messages();
     let mut reasons = Vec::new();
     for number in 0..60 {
         let request = text_to(&format!("member{number}"), "x");
         reasons.push(verdict(&client.send_message(request).await.unwrap_err()).1);
     }
-    assert!(reasons.iter().filter(|reason| *reason == "CIRCUIT_OPEN").count() >= 35, "{reasons:?}");
+    assert!(
+        reasons
+            .iter()
+            .filter(|reason| *reason == "CIRCUIT_OPEN")
+            .count()
+            >= 35,
+        "{reasons:?}"
+    );
     assert!(world.sandbox.calls(SEND).await.len() <= 22);
-    let apps = world.gateway().list_apps(pb::ListAppsRequest {}).await.unwrap().into_inner().apps;
+    let apps = world
+        .gateway()
+        .list_apps(pb::ListAppsRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .apps;
     assert!(apps[0].circuit_open);
     world.stop().await;
 }
@@ -276,7 +545,10 @@ async fn all_recipients_invalid_says_who() {
         "content": {"text": {"content": "is anyone there?"}},
     }));
     let status = world.messages().send_message(request).await.unwrap_err();
-    assert_eq!(verdict(&status), (Code::InvalidArgument, "ALL_RECIPIENTS_INVALID".into()));
+    assert_eq!(
+        verdict(&status),
+        (Code::InvalidArgument, "ALL_RECIPIENTS_INVALID".into())
+    );
     assert_eq!(details(&status).1["invalid_user_ids"], "NoBody,no.one");
     world.stop().await;
 }

@@ -14,10 +14,17 @@ use super::harness::{World, text_to};
 #[tokio::test]
 async fn server_info_names_version_and_services() {
     let world = World::start().await;
-    let info =
-        world.gateway().get_server_info(pb::GetServerInfoRequest {}).await.unwrap().into_inner();
+    let info = world
+        .gateway()
+        .get_server_info(pb::GetServerInfoRequest {})
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
-    assert_eq!(info.services, ["wecomgw.v1.GatewayService", "wecomgw.v1.MessageService"]);
+    assert_eq!(
+        info.services,
+        ["wecomgw.v1.GatewayService", "wecomgw.v1.MessageService"]
+    );
     assert!(info.started_at.is_some());
     world.stop().await;
 }
@@ -25,8 +32,18 @@ async fn server_info_names_version_and_services() {
 #[tokio::test]
 async fn apps_show_their_token() {
     let world = World::start().await;
-    world.messages().send_message(text_to("zhangsan", "hello")).await.unwrap();
-    let apps = world.gateway().list_apps(pb::ListAppsRequest {}).await.unwrap().into_inner().apps;
+    world
+        .messages()
+        .send_message(text_to("zhangsan", "hello"))
+        .await
+        .unwrap();
+    let apps = world
+        .gateway()
+        .list_apps(pb::ListAppsRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .apps;
     assert_eq!(apps[0].name, "youxiao");
     assert_eq!(apps[0].agent_id, 1_000_002);
     let token = apps[0].token.as_ref().unwrap();
@@ -40,15 +57,34 @@ async fn apps_show_their_token() {
 async fn both_ports_know_the_health_of_each_service() {
     let world = World::start().await;
     for address in [&world.grpc, &world.health] {
-        let channel = tonic::transport::Endpoint::from_shared(address.clone()).unwrap().connect_lazy();
+        let channel = tonic::transport::Endpoint::from_shared(address.clone())
+            .unwrap()
+            .connect_lazy();
         let mut client = HealthClient::new(channel);
-        for service in ["", "readiness", "liveness", "startup", "wecomgw.v1.MessageService"] {
-            let request = HealthCheckRequest { service: service.to_owned() };
+        for service in [
+            "",
+            "readiness",
+            "liveness",
+            "startup",
+            "wecomgw.v1.MessageService",
+        ] {
+            let request = HealthCheckRequest {
+                service: service.to_owned(),
+            };
             let reply = client.check(request).await.unwrap().into_inner();
-            assert_eq!(reply.status(), ServingStatus::Serving, "{service} on {address}");
+            assert_eq!(
+                reply.status(),
+                ServingStatus::Serving,
+                "{service} on {address}"
+            );
         }
-        let unknown = HealthCheckRequest { service: "wecomgw.v1.BulkService".to_owned() };
-        assert_eq!(client.check(unknown).await.unwrap_err().code(), tonic::Code::NotFound);
+        let unknown = HealthCheckRequest {
+            service: "wecomgw.v1.BulkService".to_owned(),
+        };
+        assert_eq!(
+            client.check(unknown).await.unwrap_err().code(),
+            tonic::Code::NotFound
+        );
     }
     world.stop().await;
 }
@@ -66,14 +102,30 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
         .await
         .unwrap()
         .into_inner();
-    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
-    let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
-    let mut names: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
+    let answer = answers
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
+    let MessageResponse::ListServicesResponse(list) = answer else {
+        panic!("{answer:?}")
+    };
+    let mut names: Vec<String> = list
+        .service
+        .into_iter()
+        .map(|service| service.name)
+        .collect();
     names.retain(|name| !name.starts_with("grpc.reflection"));
     names.sort();
     assert_eq!(
         names,
-        ["grpc.health.v1.Health", "wecomgw.v1.GatewayService", "wecomgw.v1.MessageService"]
+        [
+            "grpc.health.v1.Health",
+            "wecomgw.v1.GatewayService",
+            "wecomgw.v1.MessageService"
+        ]
     );
     world.stop().await;
 }
@@ -81,8 +133,16 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
 #[tokio::test]
 async fn metrics_count_calls_errcodes_and_tokens() {
     let world = World::start().await;
-    world.messages().send_message(text_to("zhangsan", "hello")).await.unwrap();
-    world.messages().send_message(text_to("nobody", "hello")).await.unwrap_err();
+    world
+        .messages()
+        .send_message(text_to("zhangsan", "hello"))
+        .await
+        .unwrap();
+    world
+        .messages()
+        .send_message(text_to("nobody", "hello"))
+        .await
+        .unwrap_err();
     let text = world.metrics().await;
     for expected in [
         r#"rpc_method="wecomgw.v1.MessageService/SendMessage""#,
@@ -110,15 +170,28 @@ async fn an_rpc_that_is_not_there_yet_is_unimplemented() {
 #[tokio::test]
 async fn shutdown_ends_with_a_watch_open_and_health_says_so_first() {
     let world = World::start().await;
-    let channel = tonic::transport::Endpoint::from_shared(world.grpc.clone()).unwrap().connect_lazy();
+    let channel = tonic::transport::Endpoint::from_shared(world.grpc.clone())
+        .unwrap()
+        .connect_lazy();
     let mut watch = HealthClient::new(channel)
-        .watch(HealthCheckRequest { service: "readiness".to_owned() })
+        .watch(HealthCheckRequest {
+            service: "readiness".to_owned(),
+        })
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    assert_eq!(
+        watch.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
     let stopping = tokio::spawn(world.stop());
-    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
-    assert_eq!(watch.message().await.unwrap_err().code(), tonic::Code::Unavailable);
+    assert_eq!(
+        watch.message().await.unwrap().unwrap().status(),
+        ServingStatus::NotServing
+    );
+    assert_eq!(
+        watch.message().await.unwrap_err().code(),
+        tonic::Code::Unavailable
+    );
     stopping.await.unwrap();
 }

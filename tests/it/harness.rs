@@ -219,6 +219,12 @@ impl World {
         GatewayServiceClient::new(self.channel())
     }
 
+    /// The name of the demo's second app.
+    pub(crate) fn other_app(&self) -> String {
+        let demo = sandbox::Settings::demo("127.0.0.1:0".parse().unwrap());
+        demo.apps[1].name.clone()
+    }
+
     pub(crate) async fn metrics(&self) -> String {
         self.sandbox
             .http

@@ -10,18 +10,33 @@ use super::harness::{World, text_to, verdict};
 const SEND: &str = "message/send";
 
 fn request(id: &str, text: &str) -> pb::SendMessageRequest {
-    pb::SendMessageRequest { request_id: id.to_owned(), ..text_to("zhangsan", text) }
+    pb::SendMessageRequest {
+        request_id: id.to_owned(),
+        ..text_to("zhangsan", text)
+    }
 }
 
 #[tokio::test]
 async fn the_same_id_gives_the_first_answer_even_after_a_restart() {
     let world = World::start().await;
-    let first = world.messages().send_message(request("order-1", "shipped")).await.unwrap();
-    let again = world.messages().send_message(request("order-1", "shipped")).await.unwrap();
+    let first = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
+    let again = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
     assert_eq!(first.get_ref(), again.get_ref());
     let (sandbox, folder) = world.stop().await;
     let world = World::start_in(sandbox, "", folder).await;
-    let later = world.messages().send_message(request("order-1", "shipped")).await.unwrap();
+    let later = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
     assert_eq!(first.get_ref(), later.get_ref());
     assert_eq!(world.sandbox.calls(SEND).await.len(), 1);
     world.stop().await;
@@ -30,9 +45,20 @@ async fn the_same_id_gives_the_first_answer_even_after_a_restart() {
 #[tokio::test]
 async fn the_same_id_with_another_message_is_refused() {
     let world = World::start().await;
-    world.messages().send_message(request("order-1", "shipped")).await.unwrap();
-    let status = world.messages().send_message(request("order-1", "returned")).await.unwrap_err();
-    assert_eq!(verdict(&status), (Code::AlreadyExists, "REQUEST_ID_REUSED".into()));
+    world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
+    let status = world
+        .messages()
+        .send_message(request("order-1", "returned"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        verdict(&status),
+        (Code::AlreadyExists, "REQUEST_ID_REUSED".into())
+    );
     assert_eq!(world.sandbox.calls(SEND).await.len(), 1);
     world.stop().await;
 }
@@ -46,8 +72,10 @@ async fn sixty_four_at_once_send_one_message() {
         async move { client.send_message(request("order-1", "shipped")).await }
     }))
     .await;
-    let ids: std::collections::HashSet<String> =
-        answers.into_iter().map(|answer| answer.unwrap().into_inner().message_id).collect();
+    let ids: std::collections::HashSet<String> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().into_inner().message_id)
+        .collect();
     assert_eq!(ids.len(), 1);
     assert_eq!(world.sandbox.messages().await.len(), 1);
     world.stop().await;
@@ -56,18 +84,35 @@ async fn sixty_four_at_once_send_one_message() {
 #[tokio::test]
 async fn a_lost_answer_is_found_by_sending_the_same_bytes_again_even_after_a_crash() {
     let world = World::start().await;
-    world.sandbox.fault(SEND, json!({"kind": "reset_after"}), 3).await;
-    let status = world.messages().send_message(request("order-1", "shipped")).await.unwrap_err();
+    world
+        .sandbox
+        .fault(SEND, json!({"kind": "reset_after"}), 3)
+        .await;
+    let status = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap_err();
     assert_eq!(verdict(&status), (Code::Unknown, "OUTCOME_UNKNOWN".into()));
     let (sandbox, folder) = world.kill().await;
     let world = World::start_in(sandbox, "", folder).await;
-    let answer = world.messages().send_message(request("order-1", "shipped")).await.unwrap();
+    let answer = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
     assert!(!answer.get_ref().message_id.is_empty());
     let calls = world.sandbox.calls(SEND).await;
-    let bytes: std::collections::HashSet<String> =
-        calls.iter().map(|call| call["sha256"].to_string()).collect();
+    let bytes: std::collections::HashSet<String> = calls
+        .iter()
+        .map(|call| call["sha256"].to_string())
+        .collect();
     assert_eq!((calls.len(), bytes.len()), (4, 1));
-    assert_eq!(world.sandbox.messages().await.len(), 1, "WeCom delivered once");
+    assert_eq!(
+        world.sandbox.messages().await.len(),
+        1,
+        "WeCom delivered once"
+    );
     world.stop().await;
 }
 
@@ -75,10 +120,18 @@ async fn a_lost_answer_is_found_by_sending_the_same_bytes_again_even_after_a_cra
 async fn what_was_not_sent_can_be_sent_once_the_cause_is_mended() {
     let world = World::start().await;
     world.sandbox.set(json!({"trusted_ip": false})).await;
-    let status = world.messages().send_message(request("order-1", "shipped")).await.unwrap_err();
+    let status = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     world.sandbox.set(json!({"trusted_ip": true})).await;
-    world.messages().send_message(request("order-1", "shipped")).await.unwrap();
+    world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
     assert_eq!(world.sandbox.messages().await.len(), 1);
     world.stop().await;
 }
@@ -86,8 +139,16 @@ async fn what_was_not_sent_can_be_sent_once_the_cause_is_mended() {
 #[tokio::test]
 async fn two_ids_with_the_same_message_are_two_messages() {
     let world = World::start().await;
-    world.messages().send_message(request("order-1", "shipped")).await.unwrap();
-    world.messages().send_message(request("order-2", "shipped")).await.unwrap();
+    world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
+    world
+        .messages()
+        .send_message(request("order-2", "shipped"))
+        .await
+        .unwrap();
     assert_eq!(world.sandbox.messages().await.len(), 2);
     world.stop().await;
 }
@@ -95,18 +156,34 @@ async fn two_ids_with_the_same_message_are_two_messages() {
 #[tokio::test]
 async fn a_caller_that_leaves_does_not_stop_the_send() {
     let world = World::start().await;
-    world.sandbox.fault(SEND, json!({"kind": "latency", "latency_ms": 300}), 1).await;
+    world
+        .sandbox
+        .fault(SEND, json!({"kind": "latency", "latency_ms": 300}), 1)
+        .await;
     let mut hurried = tonic::Request::new(request("order-1", "shipped"));
-    hurried.metadata_mut().insert("grpc-timeout", "5S".parse().unwrap());
+    hurried
+        .metadata_mut()
+        .insert("grpc-timeout", "5S".parse().unwrap());
     let call = tokio::spawn({
         let mut client = world.messages();
         async move { client.send_message(hurried).await }
     });
-    while world.sandbox.calls(SEND).await.is_empty() && world.sandbox.get("faults").await.to_string().contains("\"hits\":0") {
+    while world.sandbox.calls(SEND).await.is_empty()
+        && world
+            .sandbox
+            .get("faults")
+            .await
+            .to_string()
+            .contains("\"hits\":0")
+    {
         tokio::task::yield_now().await;
     }
     call.abort();
-    let answer = world.messages().send_message(request("order-1", "shipped")).await.unwrap();
+    let answer = world
+        .messages()
+        .send_message(request("order-1", "shipped"))
+        .await
+        .unwrap();
     assert!(!answer.get_ref().message_id.is_empty());
     assert_eq!(world.sandbox.messages().await.len(), 1);
     world.stop().await;
@@ -127,7 +204,9 @@ async fn the_ids_of_two_callers_are_two_ids() {
     let world = World::start_with(super::harness::SandboxHandle::start().await, &callers).await;
     for token in ["token-a", "token-b"] {
         let mut request = tonic::Request::new(request("order-1", token));
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse().unwrap());
         world.messages().send_message(request).await.unwrap();
     }
     assert_eq!(world.sandbox.messages().await.len(), 2);
