@@ -2,6 +2,7 @@
 //! on the other, everything between them as shipped.
 
 mod access;
+mod bad_input;
 mod faults;
 mod gateway;
 mod harness;
