@@ -5,26 +5,36 @@
 //! token, exchange, errcode, repetition. Nobody else in the house speaks HTTP to
 //! WeCom or sees an access token.
 
+mod article;
 mod breaker;
 mod call;
+pub mod card;
+mod card_choice;
+mod card_part;
+pub mod check;
 mod client;
 pub mod content;
 pub mod errcode;
 mod errmsg;
 mod error;
+pub mod id;
 mod media;
+pub mod media_source;
 pub mod message;
 mod metrics;
 mod rate;
 mod send;
 mod settings;
+mod task_card;
 mod token;
 mod transport;
 mod violation;
 
 pub use call::{Call, Payload, Repeat};
 pub use client::{AppState, Client, build};
+pub use content::Content;
 pub use error::{Error, Held, Reason, Refusal, Result};
+pub use message::Sent;
 pub use metrics::Metrics;
 pub use rate::QuotaState;
 pub use send::Rendered;
