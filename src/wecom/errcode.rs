@@ -141,7 +141,7 @@ pub static ENTRIES: &[Entry] = &[
     row(40003,  "USER_ID_INVALID", InvalidRequest, No, "The user id has a wrong form, is unknown, or its member has left.", "Check the user id against the contact list."),
     row(40004,  "MEDIA_FILE_TYPE_INVALID", InvalidRequest, No, "This kind of file is not allowed here.", "Use a file format that the media type takes."),
     row(40005,  "MEDIA_TYPE_INVALID", InvalidRequest, No, "The media type is none of image, voice, video, file.", "Name one of the four."),
-    row(40006,  "MEDIA_SIZE_INVALID", InvalidRequest, No, "The file is too large or too small.", "Keep to the size limits of the media type; at least 5 bytes."),
+    row(40006,  "MEDIA_SIZE_INVALID", InvalidRequest, No, "The file is too large or too small.", "Keep to the size limits of the media type; more than 5 bytes."),
     row(40007,  "MEDIA_ID_INVALID", InvalidRequest, No, "The media_id is unknown, older than 3 days, of another app, or of another media type.", UPLOAD),
     row(40008,  "MESSAGE_TYPE_INVALID", InvalidRequest, No, "The message type is missing or not taken by this call.", "Use a message type that this call takes."),
     row(40009,  "IMAGE_SIZE_INVALID", InvalidRequest, No, "The image is too large.", "Make the image smaller."),
@@ -232,7 +232,7 @@ pub static ENTRIES: &[Entry] = &[
     // 43xxx, 44xxx: relations and empty things
     row(43004,  "MEMBER_WITHOUT_WECHAT", WrongState, No, "The member has not linked a WeChat account.", "Ask the member to link WeChat."),
     row(43012,  "CALLBACK_URL_MISSING", Precondition, Fix, "The app has no callback URL, which cards with buttons need.", "Set the app's callback URL (接收消息) in WeCom's admin console."),
-    row(44001,  "MEDIA_EMPTY", InvalidRequest, No, "The uploaded file is empty.", "Upload at least 5 bytes."),
+    row(44001,  "MEDIA_EMPTY", InvalidRequest, No, "The uploaded file is empty.", "Upload more than 5 bytes."),
     row(44004,  "TEXT_EMPTY", InvalidRequest, No, "The text is empty.", FILL),
 
     // 45xxx: limits

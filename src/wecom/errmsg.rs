@@ -36,7 +36,7 @@ pub fn clean(errmsg: &str) -> Cleaned {
     let rest = errmsg
         .rsplit_once("more info at")
         .map_or(errmsg, |(before, _)| before);
-    let (rest, ip) = match trim(rest).rsplit_once("from ip:") {
+    let (rest, refused_ip) = match trim(rest).rsplit_once("from ip:") {
         Some((before, ip)) => (before, ip.trim().parse().ok()),
         None => (rest, None),
     };
@@ -44,10 +44,13 @@ pub fn clean(errmsg: &str) -> Cleaned {
         Some((before, id)) => (before, Some(id)),
         None => (rest, None),
     };
+    let mut text = redact(shorten(trim(rest)));
+    // Blotting out lengthens a text when the address was a short one, such as "::".
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
     Cleaned {
-        text: redact(shorten(trim(rest))),
+        text,
         hint_id,
-        refused_ip: ip,
+        refused_ip,
     }
 }
 
