@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 
 /// The most of a text that is kept, in bytes. The longest one seen has about 200.
-pub const MAX_TEXT_BYTES: usize = 1024;
+pub(super) const MAX_TEXT_BYTES: usize = 1024;
 
 /// The longest spelling of an IP address: an IPv6 one that ends in an IPv4 one, as in
 /// `0000:0000:0000:0000:0000:ffff:255.255.255.255`.
@@ -21,17 +21,17 @@ const REDACTED: &str = "[ip]";
 
 /// An error text in its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cleaned {
+pub(super) struct Cleaned {
     /// The text without its tail. Holds no IP address, and at most [`MAX_TEXT_BYTES`] bytes.
-    pub text: String,
+    pub(super) text: String,
     /// WeCom's id of this answer, which its support asks for.
-    pub hint_id: Option<String>,
+    pub(super) hint_id: Option<String>,
     /// The address that the call came from. For operators only, and of use with 60020 only.
-    pub refused_ip: Option<IpAddr>,
+    pub(super) refused_ip: Option<IpAddr>,
 }
 
 /// Splits the tail off `errmsg` and blots out every address that is left.
-pub fn clean(errmsg: &str) -> Cleaned {
+pub(super) fn clean(errmsg: &str) -> Cleaned {
     // From the back, because the order of the parts is fixed and each may be missing.
     let rest = errmsg
         .rsplit_once("more info at")

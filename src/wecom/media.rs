@@ -61,7 +61,7 @@ impl Uploads {
             sha256: Sha256::digest(&data).into(),
         };
         let upload = Upload(Arc::new(File {
-            media_type: media_type.as_str(),
+            media_type: media_type.name(),
             file_name: std::mem::take(file_name),
             data: std::mem::replace(data, Bytes::new()),
         }));
