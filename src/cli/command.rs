@@ -30,7 +30,7 @@ enum Command {
     /// Start the sandbox alone: a WeCom for other programs' tests.
     Sandbox(sandbox::Arguments),
     /// Send a message through a running gateway.
-    Send(send::Arguments),
+    Send(Box<send::Arguments>),
     /// Print the merged configuration, secrets masked, and tell every fault of it.
     Check(check::Arguments),
     /// Ask a running gateway whether it is well: exit code 0 or 1.
@@ -86,7 +86,7 @@ pub fn main() -> ExitCode {
             server_runtime().and_then(|runtime| runtime.block_on(sandbox::run(arguments)))
         }
         Command::Send(arguments) => {
-            client_runtime().and_then(|runtime| runtime.block_on(send::run(arguments)))
+            client_runtime().and_then(|runtime| runtime.block_on(send::run(*arguments)))
         }
         Command::Check(arguments) => check::run(&arguments),
         Command::Health(arguments) => {

@@ -43,10 +43,6 @@ impl Callers {
     }
 
     /// Lets a call of `rpc` in, or tells why not.
-    #[expect(
-        clippy::result_large_err,
-        reason = "tonic's Status is what handlers return"
-    )]
     pub(super) fn admit<T>(&self, request: &Request<T>, rpc: &str) -> Result<Admitted, Status> {
         let metadata = request.metadata();
         let authorization = metadata
@@ -84,10 +80,6 @@ impl Admitted {
     }
 
     /// The client of `app`; empty means the only one.
-    #[expect(
-        clippy::result_large_err,
-        reason = "tonic's Status is what handlers return"
-    )]
     pub(super) fn app(&self, app: &str) -> Result<Client, Status> {
         let mut matching = self
             .apps()

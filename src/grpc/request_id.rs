@@ -42,9 +42,12 @@ pub struct RequestIds(Arc<Inner>);
 struct Inner {
     store: Store,
     /// Sends under way in this process, with the hash of their request.
-    running: Mutex<HashMap<Key, ([u8; 32], Shared<BoxFuture<'static, Answer>>)>>,
+    running: Mutex<HashMap<Key, Running>>,
     tasks: TaskTracker,
 }
+
+/// The hash of the request, and the answer that all who ask will get.
+type Running = ([u8; 32], Shared<BoxFuture<'static, Answer>>);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
