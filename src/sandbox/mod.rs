@@ -1,32 +1,49 @@
-//! stub
-#![allow(missing_docs)]
-pub struct Settings {
-    pub listen: std::net::SocketAddr,
-    pub corp_id: String,
-    pub apps: Vec<App>,
-}
-#[derive(Clone)]
-pub struct App {
-    pub name: String,
-    pub agent_id: u32,
-    pub secret: secrecy::SecretString,
-}
-impl Settings {
-    pub fn demo(listen: std::net::SocketAddr) -> Self {
-        Self {
-            listen,
-            corp_id: String::new(),
-            apps: vec![],
-        }
-    }
-}
-pub struct Sandbox;
-impl Sandbox {
-    pub async fn bind(_: Settings) -> std::io::Result<Self> {
-        Ok(Self)
-    }
-    pub fn base_url(&self) -> String {
-        String::new()
-    }
-    pub async fn run(self, _: tokio_util::sync::CancellationToken) {}
-}
+//! A WeCom (企业微信) that runs on a desk.
+//!
+//! It plays the far side of the wire: the same paths, rules, limits and odd
+//! habits as `qyapi.weixin.qq.com`, a directory of invented people, an inbox
+//! to look at and faults on demand. It shares no struct with the client side,
+//! so that a mistake made there is not repeated here.
+//!
+//! What it does not do: callbacks to the app, group chats, the directory API
+//! and login. `dev` and `sandbox` in `cli` start it, and so do the tests.
+//!
+//! ```no_run
+//! # async fn demo() -> std::io::Result<()> {
+//! use wecomgw::sandbox::{Sandbox, Settings};
+//! let sandbox = Sandbox::bind(Settings::demo(([127, 0, 0, 1], 0).into())).await?;
+//! println!("inbox: {}", sandbox.base_url());
+//! sandbox.run(tokio_util::sync::CancellationToken::new()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod api;
+mod call;
+mod clock;
+mod control;
+mod corp;
+mod demo;
+mod directory;
+mod duplicate;
+mod fault;
+mod inbox;
+mod ledger;
+mod log;
+mod media;
+mod pace;
+mod server;
+mod settings;
+mod token;
+mod web;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use directory::{Department, Directory, Member, Tag};
+pub use server::Sandbox;
+pub use settings::{
+    App, DuplicateAnswer, DuplicateScope, Modes, Settings, StraySafe, TokenMode, VisibleRange,
+};

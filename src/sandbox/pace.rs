@@ -1,0 +1,94 @@
+//! Frequency limits of message/send.
+//!
+//! Source: <https://developer.work.weixin.qq.com/document/path/90312> (read 2026-02).
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::directory::Seat;
+
+/// Messages one app may send to one member in a minute and in an hour; more are
+/// dropped without an error.
+const MEMBER_LIMITS: [(usize, Duration); 2] = [
+    (30, Duration::from_secs(60)),
+    (1000, Duration::from_secs(3600)),
+];
+
+/// What each app has sent lately.
+pub(super) struct Pace {
+    members: HashMap<(usize, Seat), VecDeque<Instant>>,
+    days: HashMap<usize, (u64, u64)>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            members: HashMap::new(),
+            days: HashMap::new(),
+        }
+    }
+
+    /// Whether the member gets one more message of the app now. A dropped
+    /// message does not count against the next.
+    pub(super) fn admit(&mut self, app: usize, seat: Seat) -> bool {
+        let now = Instant::now();
+        let sent = self.members.entry((app, seat)).or_default();
+        let [_, (hourly, hour)] = MEMBER_LIMITS;
+        while sent.front().is_some_and(|&at| at + hour <= now) || sent.len() > hourly {
+            sent.pop_front();
+        }
+        let full = MEMBER_LIMITS.iter().any(|&(limit, window)| {
+            let nth_last = sent.len().checked_sub(limit).and_then(|at| sent.get(at));
+            nth_last.is_some_and(|&at| now < at + window)
+        });
+        if !full {
+            sent.push_back(now);
+        }
+        !full
+    }
+
+    /// Whether `persons` more fit under the app's `limit` for the day; counts them if so.
+    pub(super) fn admit_day(&mut self, app: usize, day: u64, persons: u64, limit: u64) -> bool {
+        let (counted, sent) = self.days.entry(app).or_insert((day, 0));
+        if *counted != day {
+            (*counted, *sent) = (day, 0);
+        }
+        let fits = limit == 0 || sent.saturating_add(persons) <= limit;
+        if fits {
+            *sent = sent.saturating_add(persons);
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn thirty_a_minute_and_a_thousand_an_hour_pass() {
+        let mut pace = Pace::new();
+        let mut burst = |count: usize| (0..count).filter(|_| pace.admit(0, 7)).count();
+        assert_eq!(burst(40), 30);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let mut passed = 30;
+        for _ in 0..40 {
+            passed += burst(40);
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert_eq!(passed, 1000);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(burst(40), 30);
+    }
+
+    #[test]
+    fn a_day_ends_its_own_limit() {
+        let mut pace = Pace::new();
+        assert!(pace.admit_day(0, 1, 6, 10));
+        assert!(!pace.admit_day(0, 1, 6, 10));
+        assert!(pace.admit_day(1, 1, 6, 10), "another app has its own count");
+        assert!(pace.admit_day(0, 2, 6, 10));
+    }
+}
