@@ -135,8 +135,8 @@ impl Gateway {
         let callers = Callers::new(access, clients.clone());
         let descriptors = descriptors();
         let services = vec![
-            service_name::<MessageServiceServer<MessageService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
+            service_name::<MessageServiceServer<MessageService>>(),
         ];
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(

@@ -124,7 +124,7 @@ fn rows() -> Vec<(Value, Vec<&'static str>)> {
     let option = |id: &str| json!({"id": id, "text": "Rice"});
     vec![
         // Nothing at all.
-        (json!({"app": "youxiao"}), vec!["recipients", "content"]),
+        (json!({"app": "youxiao"}), vec!["content", "recipients"]),
         (
             json!({"app": "youxiao", "recipients": {"user_ids": ["zhangsan"]}}),
             vec!["content"],
@@ -310,7 +310,7 @@ fn rows() -> Vec<(Value, Vec<&'static str>)> {
         ),
         (
             content(json!({"image": {"media": {"media_id": ""}}})),
-            vec!["content.image.media.media_id"],
+            vec!["content.image.media"],
         ),
         (
             content(json!({"image": {"media": {"media_id": "a b"}}})),
@@ -473,7 +473,7 @@ fn rows() -> Vec<(Value, Vec<&'static str>)> {
         ),
         (
             content(
-                json!({"mp_news": {"articles": [{"title": "t", "thumbnail": {"media_id": "m"}, "content": "c", "content_source_url": "no url"}]}}),
+                json!({"mp_news": {"articles": [{"title": "t", "thumbnail": {"media_id": "m"}, "content": "c", "content_source_url": "ftp://example.com"}]}}),
             ),
             vec!["content.mp_news.articles[0].content_source_url"],
         ),
@@ -562,7 +562,7 @@ fn rows() -> Vec<(Value, Vec<&'static str>)> {
         ),
         (
             notice(json!({"card_action": null})),
-            vec!["content.template_card.text_notice.card_action"],
+            vec!["content.template_card.text_notice.card_action.link_type"],
         ),
         (
             notice(json!({"card_action": {}})),
@@ -577,8 +577,8 @@ fn rows() -> Vec<(Value, Vec<&'static str>)> {
             vec!["content.template_card.text_notice.card_action.app_id"],
         ),
         (
-            notice(json!({"card_action": {"link_type": 9}})),
-            vec!["content.template_card.text_notice.card_action.link_type"],
+            notice(json!({"quote_area": {"link_type": 9}})),
+            vec!["content.template_card.text_notice.quote_area.link_type"],
         ),
         (
             notice(json!({"action_menu": {"actions": [{"text": "Stop", "key": "stop"}]}})),
@@ -673,7 +673,7 @@ fn rows() -> Vec<(Value, Vec<&'static str>)> {
         ),
         (
             buttons(json!({"main_title": null})),
-            vec!["content.template_card.button_interaction.main_title"],
+            vec!["content.template_card.button_interaction.main_title.title"],
         ),
         (
             buttons(json!({"buttons": []})),

@@ -483,7 +483,7 @@ async fn a_deadline_bounds_the_call_and_says_what_is_unknown() {
         .unwrap();
     world
         .sandbox
-        .fault(SEND, json!({"kind": "latency", "latency_ms": 5000}), 1)
+        .fault(SEND, json!({"kind": "latency_ms", "latency_ms": 5000}), 1)
         .await;
     let mut late = tonic::Request::new(request(Kind::Plain));
     late.metadata_mut()

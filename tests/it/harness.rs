@@ -409,7 +409,8 @@ fn needles() -> &'static [Vec<u8>] {
             .iter()
             .map(|secret| secret.as_bytes().to_vec())
             .collect();
-        for secret in SECRETS {
+        // The query keys are words that error texts may use.
+        for secret in SECRETS.iter().filter(|secret| !secret.ends_with('=')) {
             needles.extend((0..3).map(|offset| base64_core(secret.as_bytes(), offset)));
         }
         needles
@@ -419,15 +420,10 @@ fn needles() -> &'static [Vec<u8>] {
 /// The characters that Base64 makes of `secret` when `offset` bytes stand before
 /// it, without those that depend on its neighbours.
 fn base64_core(secret: &[u8], offset: usize) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    use base64::Engine as _;
     let whole = &secret[(3 - offset) % 3..];
-    whole
-        .chunks_exact(3)
-        .flat_map(|chunk| {
-            let bits = u32::from_be_bytes([0, chunk[0], chunk[1], chunk[2]]);
-            [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift & 63) as usize])
-        })
-        .collect()
+    let whole = &whole[..whole.len() / 3 * 3];
+    base64::engine::general_purpose::STANDARD.encode(whole).into_bytes()
 }
 
 #[test]

@@ -158,7 +158,7 @@ async fn a_caller_that_leaves_does_not_stop_the_send() {
     let world = World::start().await;
     world
         .sandbox
-        .fault(SEND, json!({"kind": "latency", "latency_ms": 300}), 1)
+        .fault(SEND, json!({"kind": "latency_ms", "latency_ms": 300}), 1)
         .await;
     let mut hurried = tonic::Request::new(request("order-1", "shipped"));
     hurried

@@ -14,7 +14,7 @@ use crate::wecom::content::{
 };
 
 /// The content of a request whose field is called `content`.
-pub fn content(content: pb::Content) -> Result<Content, Vec<Violation>> {
+pub(in crate::grpc) fn content(content: pb::Content) -> Result<Content, Vec<Violation>> {
     let mut found = Checker::default();
     let converted = content_at(&Path::ROOT.field("content"), Some(content), &mut found);
     let violations = found.into_violations();
@@ -26,7 +26,7 @@ pub fn content(content: pb::Content) -> Result<Content, Vec<Violation>> {
 
 /// The content at `path`. None, with a violation, when no kind was chosen; a
 /// number that no enum knows is a violation and counts as not set.
-pub fn content_at(
+pub(in crate::grpc) fn content_at(
     path: &Path<'_>,
     content: Option<pb::Content>,
     found: &mut Checker,

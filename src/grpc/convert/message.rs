@@ -1,15 +1,16 @@
 //! Messages: the contract's to ours, and WeCom's answer back.
 
 use super::content::{content_at, known};
+use super::gateway::duration;
 use crate::grpc::pb;
 use crate::wecom::check::{Checker, Path};
 use crate::wecom::message::{DuplicateCheck, Recipients, Safe, Send};
-use crate::wecom::{Sent, Violation};
+use crate::wecom::{Held, Sent, Violation};
 
 /// The send that a request asks for; its rules are still to be checked, by
 /// [`Send::check`]. A request that cannot be converted gets the violations of
 /// those rules too, so that the caller mends everything in one go.
-pub fn send(request: pb::SendMessageRequest) -> Result<Send, Vec<Violation>> {
+pub(in crate::grpc) fn send(request: pb::SendMessageRequest) -> Result<Send, Vec<Violation>> {
     let mut found = Checker::default();
     let recipients = recipients(request.recipients.unwrap_or_default());
     let content = content_at(&Path::ROOT.field("content"), request.content, &mut found);
@@ -37,7 +38,7 @@ pub fn send(request: pb::SendMessageRequest) -> Result<Send, Vec<Violation>> {
 }
 
 /// Who gets a message.
-pub fn recipients(recipients: pb::Recipients) -> Recipients {
+pub(in crate::grpc) fn recipients(recipients: pb::Recipients) -> Recipients {
     Recipients {
         user_ids: recipients.user_ids,
         department_ids: recipients.department_ids,
@@ -47,7 +48,7 @@ pub fn recipients(recipients: pb::Recipients) -> Recipients {
 }
 
 /// Whether a message may be forwarded.
-pub fn safe(path: &Path<'_>, number: i32, found: &mut Checker) -> Option<Safe> {
+pub(in crate::grpc) fn safe(path: &Path<'_>, number: i32, found: &mut Checker) -> Option<Safe> {
     match known(path, number, found)? {
         pb::Safe::Unspecified => None,
         pb::Safe::Off => Some(Safe::Off),
@@ -57,7 +58,7 @@ pub fn safe(path: &Path<'_>, number: i32, found: &mut Checker) -> Option<Safe> {
 }
 
 /// The duplicate check at `path`. WeCom counts whole seconds.
-pub fn duplicate_check(
+pub(in crate::grpc) fn duplicate_check(
     path: &Path<'_>,
     check: pb::DuplicateCheck,
     found: &mut Checker,
@@ -80,7 +81,7 @@ pub fn duplicate_check(
 }
 
 /// The answer to a send.
-pub fn sent(sent: Sent) -> pb::SendMessageResponse {
+pub(in crate::grpc) fn sent(sent: Sent) -> pb::SendMessageResponse {
     pb::SendMessageResponse {
         message_id: sent.message_id,
         invalid_user_ids: sent.invalid_user_ids,
@@ -89,6 +90,26 @@ pub fn sent(sent: Sent) -> pb::SendMessageResponse {
         unlicensed_user_ids: sent.unlicensed_user_ids,
         response_code: sent.response_code,
     }
+}
+
+/// What a checked message may expect of its way.
+pub(in crate::grpc) fn validated(held: Option<Held>, body_size_bytes: usize) -> pb::ValidateMessageResponse {
+    let (retry_after, quota) = match held {
+        Some(held) => (Some(duration(held.retry_after)), held.limit),
+        None => (None, String::new()),
+    };
+    pb::ValidateMessageResponse {
+        violations: Vec::new(),
+        retry_after,
+        quota,
+        body_size_bytes: u32::try_from(body_size_bytes).unwrap_or(u32::MAX),
+    }
+}
+
+/// A broken rule.
+pub(in crate::grpc) fn violation(violation: Violation) -> pb::FieldViolation {
+    let Violation { field, description } = violation;
+    pb::FieldViolation { field, description }
 }
 
 #[cfg(test)]

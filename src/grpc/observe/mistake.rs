@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use crate::grpc::status;
 
 /// tonic's code, the beginning of its text, and the code that says who must act.
-const MISTAKES: [(Code, &str, Code); 8] = [
+const MISTAKES: [(Code, &str, Code); 9] = [
     (
         Code::OutOfRange,
         "Error, decoded message length too large",
@@ -34,6 +34,11 @@ const MISTAKES: [(Code, &str, Code); 8] = [
     ),
     (Code::Internal, "Error decompressing", Code::InvalidArgument),
     (
+        Code::ResourceExhausted,
+        "Error decompressing",
+        Code::ResourceExhausted,
+    ),
+    (
         Code::Internal,
         "Unexpected EOF decoding stream",
         Code::InvalidArgument,
@@ -54,7 +59,7 @@ const MISTAKES: [(Code, &str, Code); 8] = [
 /// Repairs the status in headers or trailers, and returns its code; `None` where there is none yet.
 pub(super) fn repair(headers: &mut HeaderMap) -> Option<Code> {
     let code = Code::from_bytes(headers.get(Status::GRPC_STATUS)?.as_bytes());
-    if !matches!(code, Code::OutOfRange | Code::Internal | Code::Unknown) {
+    if !MISTAKES.iter().any(|(from, ..)| *from == code) {
         return Some(code);
     }
     let status = Status::from_header_map(headers)?;
