@@ -1,0 +1,270 @@
+//! Request ids of unary sends: the same id gives the same answer, and no message goes out twice.
+//!
+//! A send is driven through `begin`, `intend`, the call to WeCom, and `finish`, or `release`
+//! when it is certain that nothing was sent. Each step is committed, and on the disk, before it
+//! answers. A process that dies between `intend` and `finish` leaves a send whose outcome nobody
+//! knows; whoever begins it next is told what was sent and when, and decides whether WeCom's
+//! duplicate check still covers a second try.
+//!
+//! Within the process, the caller keeps two drivers from the same id; this room does not.
+
+use std::fmt;
+use std::time::Duration;
+
+use sqlx::SqliteConnection;
+
+use super::error::{Error, Result};
+use super::sqlite::Store;
+
+/// How long a request id is known. Twenty-four hours outlast any retry of a client, and the
+/// longest duplicate check of WeCom, four hours
+/// (<https://developer.work.weixin.qq.com/document/path/90236>), by far.
+pub const REQUEST_ID_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How far the clock may seem to go back without a doubt about it: as long as a request may wait
+/// for its turn, between taking its time and being written down.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// Rows that one commit of `expire` removes, so that sends need not wait long for their turn.
+const EXPIRE_ROWS: i64 = 1000;
+
+const BEGUN: i64 = 0;
+const INTENDED: i64 = 1;
+const ENDED: i64 = 2;
+
+/// What the store knows of a request that begins.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// Nothing. It is written down now, and ours to drive.
+    New,
+    /// An earlier attempt went out, or may have: its outcome is not known.
+    Resume(Attempt),
+    /// An earlier begin never came to the call. Ours to drive, as if new.
+    Unsent,
+    /// It has ended; this is the answer it got.
+    Done(Vec<u8>),
+    /// The id was used for another request.
+    Mismatch,
+}
+
+/// An attempt whose outcome is not known.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The very bytes that were sent.
+    pub body: Vec<u8>,
+    /// When they were first sent, by the clock of that time.
+    pub first_attempt_at_ms: i64,
+    /// How long WeCom's duplicate check covers them from then on.
+    pub window_seconds: u32,
+    /// The latest time that the store was told by any request. A clock that is behind this
+    /// has gone back, and cannot tell how much of the window is left.
+    pub latest_ms: i64,
+}
+
+impl Attempt {
+    /// Whether the duplicate check still covers a second try at `now_ms`, `margin` before its
+    /// end. A clock that went back leaves the answer open, and then it is no.
+    pub fn window_is_open(&self, now_ms: i64, margin: Duration) -> bool {
+        let earliest = self.first_attempt_at_ms.max(self.latest_ms) - millis(CLOCK_TOLERANCE);
+        let end = self.first_attempt_at_ms + i64::from(self.window_seconds) * 1000;
+        now_ms >= earliest && now_ms < end - millis(margin)
+    }
+}
+
+impl Store {
+    /// Begins a request, or says what became of it before. `request_sha256` is the digest of what
+    /// the caller asked for; an id that comes with another one is a [`Begin::Mismatch`].
+    pub async fn begin(
+        &self,
+        caller: &str,
+        request_id: &str,
+        request_sha256: [u8; 32],
+        now_ms: i64,
+    ) -> Result<Begin> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        // A row past its life counts as absent, whether or not `expire` came by since.
+        let inserted = sqlx::query(
+            "INSERT INTO requests (caller, request_id, request_sha256, state, created_at)
+             VALUES (?1, ?2, ?3, 0, ?4)
+             ON CONFLICT DO UPDATE SET request_sha256 = ?3, state = 0, created_at = ?4,
+                 body = NULL, first_attempt_at = NULL, window_seconds = NULL, answer = NULL
+             WHERE created_at <= ?4 - ?5",
+        )
+        .bind(caller)
+        .bind(request_id)
+        .bind(request_sha256.as_slice())
+        .bind(now_ms)
+        .bind(millis(REQUEST_ID_LIFE))
+        .execute(&mut *transaction)
+        .await?;
+        let begin = if inserted.rows_affected() == 1 {
+            Begin::New
+        } else {
+            read(&mut transaction, caller, request_id, request_sha256).await?
+        };
+        transaction.commit().await?;
+        Ok(begin)
+    }
+
+    /// Writes down that `body` is about to be sent, under a duplicate check of `window_seconds`.
+    /// Must have answered before the first byte leaves. On a second try `body` must be the same;
+    /// the time and window of the first stay, because they are what WeCom goes by.
+    pub async fn intend(
+        &self,
+        caller: &str,
+        request_id: &str,
+        body: &[u8],
+        window_seconds: u32,
+        now_ms: i64,
+    ) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE requests SET state = 1, body = ?3,
+                 first_attempt_at = coalesce(first_attempt_at, ?4),
+                 window_seconds = coalesce(window_seconds, ?5)
+             WHERE caller = ?1 AND request_id = ?2 AND (state = 0 OR (state = 1 AND body = ?3))",
+        );
+        let query = query.bind(caller).bind(request_id).bind(body).bind(now_ms);
+        let done = query.bind(window_seconds).execute(&self.writer).await?;
+        in_step(done.rows_affected(), "a send")
+    }
+
+    /// Writes down the final answer, which every later begin of this request is given.
+    pub async fn finish(&self, caller: &str, request_id: &str, answer: &[u8]) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE requests SET state = 2, answer = ?3, body = NULL
+             WHERE caller = ?1 AND request_id = ?2 AND state <> 2",
+        );
+        let query = query.bind(caller).bind(request_id).bind(answer);
+        in_step(
+            query.execute(&self.writer).await?.rows_affected(),
+            "an answer",
+        )
+    }
+
+    /// Forgets a request of which nothing was sent, so that its id is free again. Leaves one
+    /// that has ended; there need not be one at all.
+    pub async fn release(&self, caller: &str, request_id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM requests WHERE caller = ?1 AND request_id = ?2 AND state <> 2")
+            .bind(caller)
+            .bind(request_id)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes the requests that began before `older_than_ms`, which is now less
+    /// [`REQUEST_ID_LIFE`]. Answers how many.
+    pub async fn expire(&self, older_than_ms: i64) -> Result<u64> {
+        let mut removed = 0;
+        // Ends, since each round but the last removes rows that nobody can add again.
+        loop {
+            let query = sqlx::query(
+                "DELETE FROM requests WHERE rowid IN
+                     (SELECT rowid FROM requests WHERE created_at < ?1 LIMIT ?2)",
+            );
+            let query = query.bind(older_than_ms).bind(EXPIRE_ROWS);
+            let rows = query.execute(&self.writer).await?.rows_affected();
+            removed += rows;
+            if rows < EXPIRE_ROWS.unsigned_abs() {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    request_sha256: Vec<u8>,
+    state: i64,
+    body: Option<Vec<u8>>,
+    first_attempt_at: Option<i64>,
+    window_seconds: Option<u32>,
+    answer: Option<Vec<u8>>,
+    latest: i64,
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    caller: &str,
+    request_id: &str,
+    request_sha256: [u8; 32],
+) -> Result<Begin> {
+    let row: Row = sqlx::query_as(
+        "SELECT request_sha256, state, body, first_attempt_at, window_seconds, answer,
+             (SELECT max(created_at) FROM requests) AS latest
+         FROM requests WHERE caller = ?1 AND request_id = ?2",
+    )
+    .bind(caller)
+    .bind(request_id)
+    .fetch_one(connection)
+    .await?;
+    if row.request_sha256 != request_sha256 {
+        return Ok(Begin::Mismatch);
+    }
+    match row {
+        Row { state: BEGUN, .. } => Ok(Begin::Unsent),
+        Row {
+            state: INTENDED,
+            body: Some(body),
+            first_attempt_at: Some(first_attempt_at_ms),
+            window_seconds: Some(window_seconds),
+            latest: latest_ms,
+            ..
+        } => Ok(Begin::Resume(Attempt {
+            body,
+            first_attempt_at_ms,
+            window_seconds,
+            latest_ms,
+        })),
+        Row {
+            state: ENDED,
+            answer: Some(answer),
+            ..
+        } => Ok(Begin::Done(answer)),
+        _ => Err(Error::Corrupt(
+            "a request lacks what its state asks for".into(),
+        )),
+    }
+}
+
+fn in_step(rows: u64, step: &'static str) -> Result<()> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(Error::OutOfStep(step))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+// By hand, because bodies and answers are what people wrote to each other: not for a log.
+impl fmt::Debug for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("New"),
+            Self::Resume(attempt) => f.debug_tuple("Resume").field(attempt).finish(),
+            Self::Unsent => f.write_str("Unsent"),
+            Self::Done(answer) => write!(f, "Done({} bytes)", answer.len()),
+            Self::Mismatch => f.write_str("Mismatch"),
+        }
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            body,
+            first_attempt_at_ms,
+            window_seconds,
+            latest_ms,
+        } = self;
+        f.debug_struct("Attempt")
+            .field("body_bytes", &body.len())
+            .field("first_attempt_at_ms", first_attempt_at_ms)
+            .field("window_seconds", window_seconds)
+            .field("latest_ms", latest_ms)
+            .finish()
+    }
+}
