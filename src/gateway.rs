@@ -40,7 +40,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 const TASK_GRACE: Duration = Duration::from_secs(8);
 
 /// All settings: one field for each room.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The gRPC door.

@@ -31,7 +31,7 @@ const SHORTEST_INTERVAL_SECONDS: u32 = 1800;
 const LONGEST_INTERVAL_SECONDS: u32 = 14_400;
 /// A repetition is not begun so late that it could arrive after the window: the
 /// last ten minutes, or a third of a shorter window.
-const WINDOW_MARGIN_SECONDS: u32 = 600;
+const WINDOW_MARGIN: Duration = Duration::from_secs(600);
 
 type Answer = Result<pb::SendMessageResponse, Status>;
 
@@ -261,12 +261,10 @@ fn interval_seconds(fingerprint: &[u8; 32], request_id: &str) -> u32 {
     SHORTEST_INTERVAL_SECONDS + number % (LONGEST_INTERVAL_SECONDS - SHORTEST_INTERVAL_SECONDS)
 }
 
-/// Whether WeCom still recognises a repetition. A clock that went back proves
-/// nothing, so it covers nothing.
+/// Whether WeCom still recognises a repetition begun now.
 fn is_covered(attempt: &Attempt, now_ms: i64) -> bool {
-    let margin = WINDOW_MARGIN_SECONDS.min(attempt.window_seconds / 3);
-    let window_ms = i64::from(attempt.window_seconds - margin) * 1000;
-    (0..window_ms).contains(&(now_ms - attempt.first_attempt_at_ms))
+    let window = Duration::from_secs(attempt.window_seconds.into());
+    attempt.window_is_open(now_ms, WINDOW_MARGIN.min(window / 3))
 }
 
 fn now_ms() -> i64 {
@@ -280,27 +278,24 @@ fn now_ms() -> i64 {
 mod tests {
     use super::*;
 
-    fn attempt(window_seconds: u32) -> Attempt {
-        Attempt {
-            body: Vec::new(),
-            first_attempt_at_ms: 1_000_000,
-            window_seconds,
-        }
-    }
-
     #[test]
     fn repetitions_stay_inside_the_window() {
-        let at = |seconds: i64| 1_000_000 + seconds * 1000;
-        assert!(is_covered(&attempt(1800), at(0)));
-        assert!(is_covered(&attempt(1800), at(1199)));
-        assert!(!is_covered(&attempt(1800), at(1200)));
-        assert!(!is_covered(&attempt(1800), at(-1)), "the clock went back");
-        assert!(is_covered(&attempt(60), at(39)));
-        assert!(!is_covered(&attempt(60), at(40)));
-        assert!(
-            !is_covered(&attempt(0), at(0)),
-            "without the check nothing is covered"
-        );
+        let covered = |window_seconds, seconds: i64| {
+            let first_attempt_at_ms = 1_000_000;
+            let now_ms = first_attempt_at_ms + seconds * 1000;
+            let latest_ms = now_ms;
+            let attempt = Attempt {
+                body: Vec::new(),
+                first_attempt_at_ms,
+                window_seconds,
+                latest_ms,
+            };
+            is_covered(&attempt, now_ms)
+        };
+        assert!(covered(1800, 0) && covered(1800, 1199));
+        assert!(!covered(1800, 1200));
+        assert!(covered(60, 39) && !covered(60, 40));
+        assert!(!covered(0, 0), "without the check nothing is covered");
     }
 
     #[test]

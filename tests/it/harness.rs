@@ -423,7 +423,9 @@ fn base64_core(secret: &[u8], offset: usize) -> Vec<u8> {
     use base64::Engine as _;
     let whole = &secret[(3 - offset) % 3..];
     let whole = &whole[..whole.len() / 3 * 3];
-    base64::engine::general_purpose::STANDARD.encode(whole).into_bytes()
+    base64::engine::general_purpose::STANDARD
+        .encode(whole)
+        .into_bytes()
 }
 
 #[test]

@@ -93,7 +93,10 @@ pub(in crate::grpc) fn sent(sent: Sent) -> pb::SendMessageResponse {
 }
 
 /// What a checked message may expect of its way.
-pub(in crate::grpc) fn validated(held: Option<Held>, body_size_bytes: usize) -> pb::ValidateMessageResponse {
+pub(in crate::grpc) fn validated(
+    held: Option<Held>,
+    body_size_bytes: usize,
+) -> pb::ValidateMessageResponse {
     let (retry_after, quota) = match held {
         Some(held) => (Some(duration(held.retry_after)), held.limit),
         None => (None, String::new()),
