@@ -124,11 +124,6 @@ impl SandboxHandle {
         self.json(self.body(request, &body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Value {
-        self.json(self.http.delete(format!("{}/sandbox/{path}", self.url)))
-            .await
-    }
-
     pub(crate) async fn set(&self, settings: Value) -> Value {
         let request = self.http.put(format!("{}/sandbox/settings", self.url));
         self.json(self.body(request, &settings)).await
@@ -254,13 +249,59 @@ impl World {
         assert!(leaks.is_empty(), "secrets leaked:\n{}", leaks.join("\n"));
         (self.sandbox, self.folder)
     }
+}
 
-    /// Ends as SIGKILL would: nothing is written any more.
-    pub(crate) async fn kill(mut self) -> (SandboxHandle, TempDir) {
-        let gateway = self.gateway.take().unwrap();
-        gateway.abort();
-        let _ = gateway.await;
-        (self.sandbox, self.folder)
+/// The shipped binary as a process of its own, to be killed.
+pub(crate) struct Process {
+    child: std::process::Child,
+    pub(crate) grpc: String,
+    folder: TempDir,
+}
+
+impl Process {
+    pub(crate) async fn start(sandbox: &SandboxHandle) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let settings = base_settings(&sandbox.url, folder.path()).replacen(
+            "127.0.0.1:0",
+            &port.to_string(),
+            1,
+        );
+        let path = folder.path().join("wecomgw.toml");
+        std::fs::write(&path, settings).unwrap();
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_wecomgw"))
+            .args(["serve", "--config"])
+            .arg(&path)
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        while std::net::TcpStream::connect(port).is_err() {
+            tokio::task::yield_now().await;
+        }
+        Self {
+            child,
+            grpc: format!("http://{port}"),
+            folder,
+        }
+    }
+
+    pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
+        let channel = Endpoint::from_shared(self.grpc.clone())
+            .unwrap()
+            .connect_lazy();
+        MessageServiceClient::new(Watched(channel))
+    }
+
+    /// SIGKILL: nothing more is written. Gives back what a next process finds.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // The configuration holds the demo's secrets by design.
+        std::fs::remove_file(self.folder.path().join("wecomgw.toml")).unwrap();
+        self.folder
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Code;
 use wecomgw::grpc::pb;
 
-use super::harness::{World, text_to, verdict};
+use super::harness::{Process, SandboxHandle, World, text_to, verdict};
 
 const SEND: &str = "message/send";
 
@@ -83,18 +83,18 @@ async fn sixty_four_at_once_send_one_message() {
 
 #[tokio::test]
 async fn a_lost_answer_is_found_by_sending_the_same_bytes_again_even_after_a_crash() {
-    let world = World::start().await;
-    world
-        .sandbox
-        .fault(SEND, json!({"kind": "reset_after"}), 3)
-        .await;
-    let status = world
+    let sandbox = SandboxHandle::start().await;
+    let process = Process::start(&sandbox).await;
+    sandbox.fault(SEND, json!({"kind": "reset_after"}), 3).await;
+    let answer = process
         .messages()
         .send_message(request("order-1", "shipped"))
-        .await
-        .unwrap_err();
-    assert_eq!(verdict(&status), (Code::Unknown, "OUTCOME_UNKNOWN".into()));
-    let (sandbox, folder) = world.kill().await;
+        .await;
+    assert_eq!(
+        verdict(&answer.unwrap_err()),
+        (Code::Unknown, "OUTCOME_UNKNOWN".into())
+    );
+    let folder = process.kill();
     let world = World::start_in(sandbox, "", folder).await;
     let answer = world
         .messages()
@@ -201,7 +201,7 @@ async fn the_ids_of_two_callers_are_two_ids() {
         digest("token-a"),
         digest("token-b")
     );
-    let world = World::start_with(super::harness::SandboxHandle::start().await, &callers).await;
+    let world = World::start_with(SandboxHandle::start().await, &callers).await;
     for token in ["token-a", "token-b"] {
         let mut request = tonic::Request::new(request("order-1", token));
         request

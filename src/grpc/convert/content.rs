@@ -5,24 +5,12 @@
 
 use super::card;
 use crate::grpc::pb;
-use crate::wecom::Violation;
 use crate::wecom::check::{Checker, Path};
 use crate::wecom::content::{
     Content, File, Image, Markdown, Media, MiniProgramNotice, MiniProgramNoticeItem, MpNews,
     MpNewsArticle, News, NewsArticle, TaskCard, TaskCardButton, TaskCardButtonColor, Text,
     TextCard, Video, Voice,
 };
-
-/// The content of a request whose field is called `content`.
-pub(in crate::grpc) fn content(content: pb::Content) -> Result<Content, Vec<Violation>> {
-    let mut found = Checker::default();
-    let converted = content_at(&Path::ROOT.field("content"), Some(content), &mut found);
-    let violations = found.into_violations();
-    match converted {
-        Some(content) if violations.is_empty() => Ok(content),
-        _ => Err(violations),
-    }
-}
 
 /// The content at `path`. None, with a violation, when no kind was chosen; a
 /// number that no enum knows is a violation and counts as not set.
