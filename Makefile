@@ -1,0 +1,103 @@
+# The habits of the house. `make` alone lists them.
+# What a target needs beside cargo is installed when missing: into tools/, never globally,
+# except packages of the system, which only root can install.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BUF := tools/node_modules/.bin/buf
+DENY_VERSION := 0.20.2
+DENY := tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+BASELINE := proto/baseline.binpb
+
+# $(call say,what happens now)
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+# $(call need,command,Debian package that brings it)
+define need
+@command -v $(1) >/dev/null || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "==> install $(2), which brings $(1)"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2); \
+	else \
+		echo "$(1) is missing. Install it, for example: sudo apt-get install $(2)" >&2; exit 1; \
+	fi; }
+endef
+
+.PHONY: help
+help: ## List what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
+		printf '  \033[1mmake %-11s\033[0m %s\n' "$$target" "$$text"; done
+
+.PHONY: dev
+dev: compiler ## Run gateway and sandbox in one process, on loopback
+	$(call say,run gateway and sandbox; stop with Ctrl-C)
+	cargo run --locked -- dev
+
+.PHONY: test
+test: compiler ## Run every test
+	$(call say,run every test)
+	cargo test --locked
+
+.PHONY: check
+check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies
+	$(call say,check the form of the code)
+	cargo fmt --check
+	$(call say,lint the code)
+	cargo clippy --locked --all-targets -- -D warnings
+	$(call say,check who imports whom)
+	cargo test --locked --quiet --test layers
+	$(call say,lint the contract)
+	$(BUF) lint
+	$(call say,compare the contract with the last release)
+	@[ -f $(BASELINE) ] || { echo "$(BASELINE) is missing: run 'make baseline' on the last release" >&2; exit 1; }
+	$(BUF) breaking --against $(BASELINE)
+	$(call say,check licences and sources of dependencies)
+	$(DENY) --locked check bans licenses sources
+
+.PHONY: fmt
+fmt: $(BUF) ## Bring code and contract into form
+	$(call say,format code and contract)
+	cargo fmt
+	$(BUF) format --write
+
+.PHONY: gen
+gen: $(BUF) ## Write the generated code of the clients anew (the server's is made by build.rs)
+	$(call say,generate the code of the clients)
+	@shopt -s nullglob; for template in clients/*/buf.gen.yaml; do \
+		echo "$$template"; $(BUF) generate --template "$$template"; done
+
+.PHONY: baseline
+baseline: $(BUF) ## Record the contract as released; later changes are compared with it
+	$(call say,record the contract in $(BASELINE))
+	$(BUF) build --exclude-source-info -o $(BASELINE)
+
+.PHONY: bench
+bench: compiler ## Measure with criterion
+	$(call say,measure)
+	cargo bench --locked
+
+.PHONY: bench-gate
+bench-gate: compiler ## Count instructions of a send, and fail when they exceed their limit
+	$(call need,valgrind,valgrind)
+	$(call say,count instructions)
+	benches/gate.sh
+
+# SQLite is compiled from C.
+.PHONY: compiler
+compiler:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup" >&2; exit 1; }
+	$(call need,cc,gcc libc6-dev)
+
+$(BUF): tools/package.json
+	$(call need,npm,npm)
+	$(call say,install buf into tools/)
+	npm install --prefix tools --no-package-lock --no-audit --no-fund
+	@touch $@
+
+# A debug build: it takes a minute instead of several, and runs for seconds.
+$(DENY):
+	$(call say,build cargo-deny into tools/)
+	cargo install --debug --locked --root tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
