@@ -75,15 +75,15 @@ baseline: $(BUF) ## Record the contract as released; later changes are compared 
 	$(BUF) build --exclude-source-info -o $(BASELINE)
 
 .PHONY: bench
-bench: compiler ## Measure with criterion
+bench: compiler ## Measure the gateway beside its parts
 	$(call say,measure)
-	cargo bench --locked
+	cargo bench --locked --bench compare -- measure
 
 .PHONY: bench-gate
 bench-gate: compiler ## Count instructions of a send, and fail when they exceed their limit
 	$(call need,valgrind,valgrind)
 	$(call say,count instructions)
-	benches/gate.sh
+	cargo bench --locked --bench compare -- instructions gate
 
 # SQLite is compiled from C.
 .PHONY: compiler

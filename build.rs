@@ -1,6 +1,12 @@
 //! Compiles `proto/` to Rust types and a descriptor set for reflection, with a
 //! compiler written in Rust: no protoc on any machine.
 
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts by their output and the environment"
+)]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

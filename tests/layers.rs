@@ -18,7 +18,14 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
-            "grpc", "bulk", "wecom", "store", "access", "session", "admin",
+            "grpc",
+            "bulk",
+            "wecom",
+            "store",
+            "access",
+            "session",
+            "admin",
+            "telemetry",
         ],
     ),
     ("grpc", &["bulk", "wecom", "store", "access", "session"]),

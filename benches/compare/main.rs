@@ -7,6 +7,12 @@
 //! cargo bench --bench compare -- instructions [gate]   instructions per call, by callgrind
 //! ```
 
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    reason = "it watches processes, whose time is real, and prints what it found"
+)]
+
 mod instructions;
 mod load;
 mod measure;

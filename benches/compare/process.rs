@@ -120,7 +120,6 @@ pub(crate) fn memory_kib(id: u32, key: &str) -> Outcome<u64> {
 pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) address: String,
-    pub(crate) health: String,
 }
 
 /// The binary that cargo built beside this bench.
@@ -148,7 +147,7 @@ pub(crate) fn configuration(folder: &Path, upstream: &str) -> Outcome<(PathBuf, 
 
 impl Gateway {
     pub(crate) fn start(folder: &Path, upstream: &str, wrapper: &[&str]) -> Outcome<Self> {
-        let (path, grpc, health) = configuration(folder, upstream)?;
+        let (path, grpc, _) = configuration(folder, upstream)?;
         let mut words: Vec<std::ffi::OsString> = wrapper.iter().map(Into::into).collect();
         words.extend([
             binary().into(),
@@ -162,7 +161,6 @@ impl Gateway {
         Ok(Self {
             process,
             address: format!("http://{grpc}"),
-            health,
         })
     }
 }

@@ -15,7 +15,6 @@ pub(super) struct Arguments {
     insecure: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let sources = arguments.config.sources()?;
     println!("{}", sources.masked(&SECRET_KEYS)?);

@@ -102,7 +102,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command")]
 fn say_error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }

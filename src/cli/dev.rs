@@ -69,7 +69,6 @@ fn demo_apps(settings: &sandbox::Settings) -> String {
     sections.collect()
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 fn greet(gateway: &Gateway, inbox: &str) {
     let port = gateway.grpc_address().port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

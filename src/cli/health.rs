@@ -22,7 +22,6 @@ pub(super) struct Arguments {
     service: String,
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { address, service } = arguments;
     let endpoint = Endpoint::from_shared(format!("http://{address}"))

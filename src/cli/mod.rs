@@ -1,5 +1,10 @@
 //! The command line: one file for each command.
 
+#![expect(
+    clippy::disallowed_macros,
+    reason = "the one room that talks to the terminal"
+)]
+
 mod check;
 mod command;
 mod dev;

@@ -16,7 +16,6 @@ pub(super) struct Arguments {
     listen: SocketAddr,
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { listen } = arguments;
     let shutdown = shutdown_signal()?;

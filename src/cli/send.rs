@@ -61,7 +61,6 @@ pub(super) struct Arguments {
     ca_file: Option<PathBuf>,
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut client = connect(&arguments).await?;
     let token = match &arguments.token_file {
@@ -199,7 +198,6 @@ fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
     for violation in &reply.violations {
         println!("{}: {}", violation.field, violation.description);

@@ -6,7 +6,7 @@
 use secrecy::ExposeSecret;
 use serde_json::{Map, json};
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use crate::sandbox::answer::{Answer, Refusal, Verdict};
 use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;

@@ -6,7 +6,7 @@
 use serde_json::Map;
 use sha2::{Digest, Sha256};
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use super::upload::{self, Upload};
 use crate::sandbox::answer::{Answer, Refusal, Verdict};
 use crate::sandbox::call::Call;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::content::{self, Sheet};
+use super::endpoint::Endpoint;
 use super::fields::{Fields, number, text};
 use super::recipients::{Recipients, Resolved, ids};
-use super::{Endpoint, translate};
+use super::translate;
 use crate::sandbox::answer::{Answer, Refusal, Verdict};
 use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;

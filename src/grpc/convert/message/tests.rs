@@ -5,11 +5,20 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::Value;
 
-use super::super::content::content;
 use super::*;
 use crate::wecom::content::{Content, Media, TaskCardName};
 
 const AGENT_ID: u32 = 1_000_002;
+
+/// The content of a request whose field is called `content`.
+fn content(content: pb::Content) -> Result<Content, Vec<Violation>> {
+    let mut found = Checker::default();
+    let converted = content_at(&Path::ROOT.field("content"), Some(content), &mut found);
+    let violations = found.into_violations();
+    converted
+        .filter(|_| violations.is_empty())
+        .ok_or(violations)
+}
 
 fn at_root(path: &str) -> PathBuf {
     FilePath::new(env!("CARGO_MANIFEST_DIR")).join(path)
