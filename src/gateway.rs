@@ -85,6 +85,8 @@ impl Config {
                 "no app is configured; add an [[apps]] section, or try `wecomgw dev`, which brings a WeCom of its own".into(),
             );
         }
+        faults.extend(self.grpc.faults());
+        faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
         faults.extend(clients.err().into_iter().flatten());
         match Access::new(&self.callers) {

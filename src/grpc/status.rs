@@ -17,9 +17,12 @@ use crate::{access, store};
 pub const DOMAIN: &str = "wecomgw";
 /// What callers wait when the store is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
-/// A list of ids in the metadata is cut at this length: statuses travel in a
-/// header, and 1000 user ids of 64 bytes would not fit.
-const ID_LIST_LIMIT_BYTES: usize = 4096;
+/// Statuses travel in a header, of which some clients read 8 KiB in all. Lists are
+/// cut to fit, with their details as Base64 and room for the rest: each list of ids
+/// in the metadata …
+const ID_LIST_LIMIT_BYTES: usize = 1536;
+/// … and the violations, the rest of which ValidateMessage lists.
+const VIOLATIONS_LIMIT_BYTES: usize = 3072;
 
 /// A status with its details under way.
 struct Builder {
@@ -92,19 +95,27 @@ impl Builder {
     }
 }
 
-/// The status of broken rules, all of them.
+/// The status of broken rules, as many as fit.
 pub fn invalid(violations: Vec<Violation>) -> Status {
-    let message = match violations.as_slice() {
-        [one] => format!("{}: {}", one.field, one.description),
-        many => format!("{} fields break a rule; the details list them", many.len()),
+    let count = violations.len();
+    let mut room = VIOLATIONS_LIMIT_BYTES;
+    let listed: Vec<FieldViolation> = violations
+        .into_iter()
+        .map_while(|Violation { field, description }| {
+            room = room.checked_sub(field.len() + description.len())?;
+            Some(FieldViolation::new(field, description))
+        })
+        .collect();
+    let message = match listed.as_slice() {
+        [one] if count == 1 => format!("{}: {}", one.field, one.description),
+        all if all.len() == count => format!("{count} fields break a rule; the details list them"),
+        some => format!(
+            "{count} fields break a rule; the details list {}, ValidateMessage lists all",
+            some.len()
+        ),
     };
     let mut builder = Builder::new(Code::InvalidArgument, ErrorReason::InvalidRequest, message);
-    builder.details.set_bad_request(
-        violations
-            .into_iter()
-            .map(|violation| FieldViolation::new(violation.field, violation.description))
-            .collect::<Vec<_>>(),
-    );
+    builder.details.set_bad_request(listed);
     builder.build()
 }
 
@@ -310,6 +321,54 @@ pub fn internal(message: &str) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wecom::message::Sent;
+
+    /// What C-core clients read of a response's metadata.
+    const METADATA_LIMIT_BYTES: usize = 8192;
+
+    fn header_bytes(status: &Status) -> usize {
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum()
+    }
+
+    #[test]
+    fn the_largest_statuses_fit_into_a_header() {
+        let violations = (0..1000)
+            .map(|index| {
+                let field = format!("recipients.user_ids[{index}]");
+                Violation::new(field, "must begin with a letter or a digit")
+            })
+            .collect();
+        let status = invalid(violations);
+        assert!(status.message().contains("1000 fields"));
+        assert!(header_bytes(&status) < METADATA_LIMIT_BYTES);
+
+        let ids: Vec<String> = (0..1000)
+            .map(|id| format!("member-with-a-long-id-{id}"))
+            .collect();
+        let recipients = Sent {
+            invalid_user_ids: ids.clone(),
+            unlicensed_user_ids: ids,
+            invalid_department_ids: (4_000_000_000..4_000_000_100).collect(),
+            invalid_tag_ids: (4_000_000_000..4_000_000_100).collect(),
+            ..Sent::default()
+        };
+        let refusal = Refusal {
+            errcode: 81013,
+            errmsg: "x".repeat(200),
+            hint_id: Some("1700000000000000000000001".into()),
+            refused_ip: None,
+        };
+        let error = wecom::Error::AllRecipientsInvalid {
+            refusal,
+            recipients: Box::new(recipients),
+        };
+        assert!(header_bytes(&wecom(&error)) < METADATA_LIMIT_BYTES);
+    }
 
     #[test]
     fn long_lists_are_cut_after_an_id() {

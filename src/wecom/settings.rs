@@ -40,6 +40,20 @@ pub struct Settings {
     pub task_card_name: TaskCardName,
 }
 
+impl Settings {
+    /// Every value that cannot work; those of apps are told by [`super::build`].
+    pub fn faults(&self) -> Vec<String> {
+        let times = [
+            ("connect_timeout", self.connect_timeout),
+            ("call_timeout", self.call_timeout),
+            ("upload_timeout", self.upload_timeout),
+        ];
+        let zero = times.iter().filter(|(_, time)| time.is_zero());
+        zero.map(|(key, _)| format!("wecom.{key} must be longer than 0s"))
+            .collect()
+    }
+}
+
 /// One self-built app (自建应用): a section `[[apps]]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

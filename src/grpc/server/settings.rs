@@ -1,8 +1,9 @@
 //! The listener's settings; their defaults stand in `config.default.toml`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 /// Section `[grpc]`. Sizes are in bytes; durations carry their unit ("5s").
 ///
@@ -80,4 +81,81 @@ pub struct Settings {
     /// `drain_accept` it must stay below `terminationGracePeriodSeconds`.
     #[serde(with = "humantime_serde")]
     pub drain_grace: Duration,
+}
+
+/// Sizes of an HTTP/2 frame (RFC 9113 §6.5.2).
+const FRAME_BYTES: RangeInclusive<u32> = 16_384..=16_777_215;
+/// The largest flow-control window (RFC 9113 §6.9.1).
+const LARGEST_WINDOW_BYTES: u32 = i32::MAX as u32;
+
+impl Settings {
+    /// Every value that cannot work. The TLS files are read by [`super::Server::bind`].
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut rule = |holds: bool, key: &str, rule: &str| {
+            if !holds {
+                faults.push(format!("grpc.{key} {rule}"));
+            }
+        };
+        let frame = format!("must be {} to {}", FRAME_BYTES.start(), FRAME_BYTES.end());
+        rule(
+            FRAME_BYTES.contains(&self.frame_bytes),
+            "frame_bytes",
+            &frame,
+        );
+        let window = format!("must be 1 to {LARGEST_WINDOW_BYTES}");
+        for (key, bytes) in [
+            ("stream_window_bytes", self.stream_window_bytes),
+            ("connection_window_bytes", self.connection_window_bytes),
+        ] {
+            rule((1..=LARGEST_WINDOW_BYTES).contains(&bytes), key, &window);
+        }
+        for (key, count) in [
+            ("connections", self.connections),
+            ("connections_per_ip", self.connections_per_ip),
+        ] {
+            rule(
+                (1..=Semaphore::MAX_PERMITS).contains(&count),
+                key,
+                "must be at least 1",
+            );
+        }
+        rule(
+            self.streams_per_connection > 0,
+            "streams_per_connection",
+            "must be at least 1",
+        );
+        rule(
+            self.header_list_bytes > 0,
+            "header_list_bytes",
+            "must be at least 1",
+        );
+        for (key, time) in [
+            ("tls_handshake_timeout", self.tls_handshake_timeout),
+            ("preface_timeout", self.preface_timeout),
+            ("keepalive_interval", self.keepalive_interval),
+            ("keepalive_timeout", self.keepalive_timeout),
+            ("connection_age", self.connection_age),
+        ] {
+            rule(!time.is_zero(), key, "must be longer than 0s");
+        }
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_cannot_work_are_named_all_at_once() {
+        let mut settings = super::super::tests::settings();
+        assert_eq!(settings.faults(), Vec::<String>::new());
+        settings.frame_bytes = 0;
+        settings.stream_window_bytes = u32::MAX;
+        settings.connections = 0;
+        settings.connection_age = Duration::ZERO;
+        assert_eq!(settings.faults().len(), 4, "{:?}", settings.faults());
+    }
 }

@@ -52,7 +52,7 @@ drain_grace = "20s"
 /// Far above every deadline that the tests set.
 const BOUND: Duration = Duration::from_secs(10);
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     toml::from_str(SECTION).expect("the section parses")
 }
 
