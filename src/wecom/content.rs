@@ -10,12 +10,16 @@
 
 use serde::{Serialize, Serializer};
 
-pub use super::article::*;
-use super::card;
+mod article;
+pub mod card;
+mod media;
+mod task_card;
+
 use super::check::{Checker, Path};
 use super::id;
-pub use super::media_source::{Media, MediaType};
-pub use super::task_card::*;
+pub use article::*;
+pub use media::{Media, MediaType};
+pub use task_card::*;
 
 /// Longest text or Markdown, in bytes.
 pub const TEXT_MAX_BYTES: usize = 2048;

@@ -12,8 +12,13 @@ use serde::ser::{SerializeMap, Serializer};
 use super::check::{Checker, Path};
 use super::content::{Content, Media, Occasion, TaskCardName};
 use super::id::{self, Caseless};
-pub use super::sent::Sent;
 use super::violation::Violation;
+
+mod rendered;
+mod sent;
+
+pub use rendered::Rendered;
+pub use sent::Sent;
 
 /// Most members of one call.
 pub const USER_IDS_MAX: usize = 1000;

@@ -5,14 +5,8 @@
 //! token, exchange, errcode, repetition. Nobody else in the house speaks HTTP to
 //! WeCom or sees an access token.
 
-mod article;
 mod breaker;
 mod call;
-pub mod card;
-mod card_choice;
-mod card_code;
-mod card_link;
-mod card_part;
 pub mod check;
 mod client;
 pub mod content;
@@ -21,14 +15,10 @@ mod errmsg;
 mod error;
 pub mod id;
 mod media;
-pub mod media_source;
 pub mod message;
 mod metrics;
 mod rate;
-mod send;
-mod sent;
 mod settings;
-mod task_card;
 mod token;
 mod transport;
 mod violation;
@@ -37,10 +27,9 @@ pub use call::{Call, Payload, Repeat};
 pub use client::{AppState, Client, build};
 pub use content::Content;
 pub use error::{Error, Held, Reason, Refusal, Result};
-pub use message::Sent;
+pub use message::{Rendered, Sent};
 pub use metrics::Metrics;
 pub use rate::QuotaState;
-pub use send::Rendered;
 pub use settings::{App, Settings};
 pub use token::TokenState;
 pub use violation::Violation;

@@ -2,8 +2,8 @@
 
 use super::content::{convert_list, known, media};
 use crate::grpc::pb;
-use crate::wecom::card::*;
 use crate::wecom::check::{Checker, Path};
+use crate::wecom::content::card::*;
 
 /// The card at `path`. None, with a violation, when no kind was chosen.
 pub(super) fn template_card(

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::card::*;
 use super::super::content::*;
 use super::*;
+use crate::wecom::content::card::*;
 
 const AGENT_ID: u32 = 1_000_002;
 

@@ -5,11 +5,11 @@
 
 use serde::{Serialize, Serializer};
 
-use super::card_choice::CARD_KEY_MAX_BYTES;
-use super::card_code::{CardHorizontalContentType, CardSourceColor};
-use super::check::{ANY_LENGTH, Checker, Path};
-use super::content::{Media, MediaType};
-use super::id;
+use super::choice::CARD_KEY_MAX_BYTES;
+use super::code::{CardHorizontalContentType, CardSourceColor};
+use crate::wecom::check::{ANY_LENGTH, Checker, Path};
+use crate::wecom::content::{Media, MediaType};
+use crate::wecom::id;
 
 /// Most entries of a [`CardActionMenu`].
 pub const CARD_MENU_ACTIONS_MAX: usize = 3;

@@ -5,9 +5,9 @@
 
 use serde::Serialize;
 
-use super::card_code::{CardButtonType, CardCheckboxMode};
-use super::check::{ANY_LENGTH, Checker, Path};
-use super::content::Occasion;
+use super::code::{CardButtonType, CardCheckboxMode};
+use crate::wecom::check::{ANY_LENGTH, Checker, Path};
+use crate::wecom::content::Occasion;
 
 /// Longest key that comes back in a callback (`key`, `question_key`), in bytes.
 pub const CARD_KEY_MAX_BYTES: usize = 1024;

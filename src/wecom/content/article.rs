@@ -4,10 +4,10 @@
 
 use serde::Serialize;
 
-use super::check::{Checker, Path};
-use super::content::{
+use super::{
     DESCRIPTION_MAX_BYTES, Media, MediaType, Occasion, TITLE_MAX_BYTES, check_mini_program,
 };
+use crate::wecom::check::{Checker, Path};
 
 /// Most articles of one message.
 pub const ARTICLES_MAX: usize = 8;

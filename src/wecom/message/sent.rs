@@ -9,8 +9,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-use super::id::Caseless;
-use super::message::Recipients;
+use super::Recipients;
+use crate::wecom::id::Caseless;
 
 /// WeCom's answer to a send: taken for every recipient that is in no list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

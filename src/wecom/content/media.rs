@@ -4,17 +4,17 @@
 use bytes::Bytes;
 use serde::{Serialize, Serializer, ser};
 
-use super::check::{ANY_LENGTH, Checker, Path};
+use crate::wecom::check::{ANY_LENGTH, Checker, Path};
 
 /// WeCom refuses files of 5 bytes and fewer.
 ///
 /// Source: <https://developer.work.weixin.qq.com/document/path/90253>
-pub const MEDIA_MIN_BYTES: usize = 6;
+const MEDIA_MIN_BYTES: usize = 6;
 /// Largest file that a request may carry inline: the gateway's own limit, so
 /// that a message stays well under the 4 MiB of a gRPC request.
-pub const INLINE_MEDIA_MAX_BYTES: usize = 2 * 1024 * 1024;
+const INLINE_MEDIA_MAX_BYTES: usize = 2 * 1024 * 1024;
 /// Longest file name: what common file systems take.
-pub const FILE_NAME_MAX_BYTES: usize = 255;
+const FILE_NAME_MAX_BYTES: usize = 255;
 
 /// A media file (素材) of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn check_data(path: &Path<'_>, media_type: MediaType, data: &[u8], found: &mut C
 
 /// Checks the name under which a file is uploaded: it stands inside a quoted
 /// header value, and on the recipient's disk.
-pub fn check_file_name(path: &Path<'_>, name: &str, found: &mut Checker) {
+fn check_file_name(path: &Path<'_>, name: &str, found: &mut Checker) {
     found.text(path, name, 1..=FILE_NAME_MAX_BYTES);
     if name.contains(['/', '\\', '"', '\r', '\n', '\u{85}', '\u{2028}', '\u{2029}']) {
         found.add(

@@ -8,9 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{Checker, Path};
-use super::content::{DESCRIPTION_MAX_BYTES, TITLE_MAX_BYTES};
-use super::id;
+use super::{DESCRIPTION_MAX_BYTES, TITLE_MAX_BYTES};
+use crate::wecom::check::{Checker, Path};
+use crate::wecom::id;
 
 /// Most buttons of a [`TaskCard`].
 pub const TASK_CARD_BUTTONS_MAX: usize = 2;

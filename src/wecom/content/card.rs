@@ -1,5 +1,5 @@
 //! Template cards (模板卡片): the five kinds. Their parts are in
-//! `card_part`, `card_link` and `card_choice`.
+//! `part`, `link` and `choice`.
 //!
 //! "Characters" in WeCom's table of cards are display widths that it advises;
 //! they are not enforced, numbers of items and byte limits are.
@@ -8,13 +8,19 @@
 
 use serde::Serialize;
 
-pub use super::card_choice::*;
-pub use super::card_code::*;
-pub use super::card_link::*;
-pub use super::card_part::*;
-use super::check::{ANY_LENGTH, Checker, Path};
-use super::content::{Media, Occasion};
-use super::id;
+mod choice;
+mod code;
+mod link;
+mod part;
+
+pub use choice::*;
+pub use code::*;
+pub use link::*;
+pub use part::*;
+
+use super::{Media, Occasion};
+use crate::wecom::check::{ANY_LENGTH, Checker, Path};
+use crate::wecom::id;
 
 /// A template card of one of five kinds.
 #[derive(Debug, Clone, PartialEq, Serialize)]

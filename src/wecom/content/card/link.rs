@@ -5,9 +5,9 @@
 
 use serde::Serialize;
 
-use super::card_code::CardLinkType;
-use super::check::{ANY_LENGTH, Checker, Path};
-use super::content::check_mini_program;
+use super::code::CardLinkType;
+use crate::wecom::check::{ANY_LENGTH, Checker, Path};
+use crate::wecom::content::check_mini_program;
 
 /// Most links below a card.
 pub const CARD_JUMPS_MAX: usize = 3;

@@ -5,11 +5,11 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::call::{Call, Payload, Repeat};
-use super::content::TaskCardName;
-use super::error::{Error, Refusal, Result};
-use super::message::{Recipients, Send, Sent};
-use super::transport;
+use super::{Recipients, Send, Sent};
+use crate::wecom::call::{Call, Payload, Repeat};
+use crate::wecom::content::TaskCardName;
+use crate::wecom::error::{Error, Refusal, Result};
+use crate::wecom::transport;
 
 /// WeCom's code when no recipient could get the message.
 const ALL_RECIPIENTS_INVALID: i64 = 81013;
@@ -28,7 +28,11 @@ impl Rendered {
     /// Path of the call.
     pub const PATH: &'static str = "message/send";
 
-    pub(super) fn new(send: Send, agent_id: u32, task_card_name: TaskCardName) -> Result<Self> {
+    pub(in crate::wecom) fn new(
+        send: Send,
+        agent_id: u32,
+        task_card_name: TaskCardName,
+    ) -> Result<Self> {
         let body = send
             .body(agent_id, task_card_name)
             .map_err(|error| Error::Internal(format!("cannot render the message: {error}")))?;
