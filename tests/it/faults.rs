@@ -1,6 +1,9 @@
 //! The fault matrix: for each way in which WeCom and the network can fail, what
 //! the caller of SendMessage sees and how many calls WeCom saw.
 
+use std::collections::HashSet;
+
+use futures_util::{StreamExt as _, future, stream};
 use serde_json::{Value, json};
 use tonic::Code;
 use wecomgw::grpc::pb;
@@ -302,38 +305,51 @@ fn matrix() -> Vec<Row> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_ends_as_promised() {
-    let mut failures = Vec::new();
-    for row in matrix() {
-        // A world of its own: breaker, pace and blocks start anew.
-        let world = World::start().await;
-        world
-            .sandbox
-            .fault(SEND, row.fault.clone(), row.count)
-            .await;
-        let answer = world.messages().send_message(request(row.kind)).await;
-        let actual = answer.as_ref().map(|_| ()).map_err(verdict);
-        let expected = row
-            .expected
-            .map_err(|(code, reason)| (code, reason.to_owned()));
-        let calls = world.sandbox.calls(SEND).await;
-        let delivered = world.sandbox.messages().await.len();
-        let bytes: std::collections::HashSet<String> = calls
-            .iter()
-            .map(|call| call["sha256"].to_string())
-            .collect();
-        if actual != expected
-            || calls.len() != row.calls
-            || delivered != row.delivered
-            || bytes.len() != 1
-        {
-            failures.push(format!(
-                "{} {:?} {} x{}: {actual:?}, {} calls of {} kinds, {delivered} delivered; expected {expected:?}, {}, {}",
-                row.name, row.kind, row.fault, row.count, calls.len(), bytes.len(), row.calls, row.delivered
-            ));
-        }
-        world.stop().await;
-    }
+    let failures: Vec<String> = stream::iter(matrix())
+        .map(try_row)
+        .buffer_unordered(8)
+        .filter_map(future::ready)
+        .collect()
+        .await;
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// What is wrong with a row. Each has a world of its own: breaker, pace and blocks
+/// start anew.
+async fn try_row(row: Row) -> Option<String> {
+    let world = World::start().await;
+    world
+        .sandbox
+        .fault(SEND, row.fault.clone(), row.count)
+        .await;
+    let answer = world.messages().send_message(request(row.kind)).await;
+    let actual = answer.as_ref().map(|_| ()).map_err(verdict);
+    let expected = row
+        .expected
+        .map_err(|(code, reason)| (code, reason.to_owned()));
+    let calls = world.sandbox.calls(SEND).await;
+    let bytes: HashSet<String> = calls
+        .iter()
+        .map(|call| call["sha256"].to_string())
+        .collect();
+    let seen = (
+        actual,
+        calls.len(),
+        bytes.len(),
+        world.sandbox.messages().await.len(),
+    );
+    let wanted = (expected, row.calls, 1, row.delivered);
+    world.stop().await;
+    let Row {
+        name,
+        kind,
+        fault,
+        count,
+        ..
+    } = row;
+    (seen != wanted).then(|| {
+        format!("{name} {kind:?} {fault} x{count}:\n    (answer, calls, kinds of bytes, delivered)\n    {seen:?}\n    {wanted:?}")
+    })
 }
 
 #[tokio::test]

@@ -175,8 +175,10 @@ impl World {
     /// In the folder of an earlier world, as a process that starts again.
     pub(crate) async fn start_in(sandbox: SandboxHandle, overlay: &str, folder: TempDir) -> Self {
         watch_the_logs();
-        let settings = format!("{}{}", base_settings(&sandbox.url, folder.path()), overlay);
-        let config: Config = Sources::read_with(DEFAULTS, &settings, None, [])
+        let settings = base_settings(&sandbox.url, folder.path());
+        let file = folder.path().join("overlay.toml");
+        std::fs::write(&file, overlay).unwrap();
+        let config: Config = Sources::read_with(DEFAULTS, &settings, Some(&file), [])
             .and_then(|sources| sources.extract())
             .unwrap();
         let gateway = Gateway::build(config, false).await.unwrap();

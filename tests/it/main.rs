@@ -13,3 +13,4 @@ mod gateway;
 mod harness;
 mod message;
 mod request_id;
+mod upstream;
