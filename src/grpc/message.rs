@@ -1,4 +1,4 @@
-//! MessageService: sends and checks messages.
+//! MessageService: sends and checks messages, and changes those that were sent.
 
 use tonic::{Request, Response, Status};
 
@@ -94,5 +94,80 @@ impl pb::message_service_server::MessageService for MessageService {
             violations,
             ..reply
         }))
+    }
+
+    async fn recall_message(
+        &self,
+        request: Request<pb::RecallMessageRequest>,
+    ) -> Result<Response<pb::RecallMessageResponse>, Status> {
+        let caller = self
+            .callers
+            .admit(&request, "MessageService/RecallMessage")?;
+        let request = request.into_inner();
+        let client = caller.app(&request.app)?;
+        let recall = convert::update::recall(request).map_err(status::invalid)?;
+        client
+            .call(&recall, caller.deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        Ok(Response::new(pb::RecallMessageResponse {}))
+    }
+
+    async fn update_template_card(
+        &self,
+        request: Request<pb::UpdateTemplateCardRequest>,
+    ) -> Result<Response<pb::UpdateTemplateCardResponse>, Status> {
+        let caller = self
+            .callers
+            .admit(&request, "MessageService/UpdateTemplateCard")?;
+        let request = request.into_inner();
+        let client = caller.app(&request.app)?;
+        let update = convert::update::card_update(request).map_err(status::invalid)?;
+        let rendered = client
+            .prepare_card_update(update, caller.deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        let mut updated = client
+            .call(&rendered, caller.deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        rendered.spell(&mut updated);
+        Ok(Response::new(convert::update::card_updated(updated)))
+    }
+
+    async fn update_task_card(
+        &self,
+        request: Request<pb::UpdateTaskCardRequest>,
+    ) -> Result<Response<pb::UpdateTaskCardResponse>, Status> {
+        let caller = self
+            .callers
+            .admit(&request, "MessageService/UpdateTaskCard")?;
+        let request = request.into_inner();
+        let client = caller.app(&request.app)?;
+        let update = convert::update::task_card_update(request, client.agent_id())
+            .map_err(status::invalid)?;
+        let mut updated = client
+            .call(&update, caller.deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        update.spell(&mut updated);
+        Ok(Response::new(convert::update::task_card_updated(updated)))
+    }
+
+    async fn get_send_statistics(
+        &self,
+        request: Request<pb::GetSendStatisticsRequest>,
+    ) -> Result<Response<pb::GetSendStatisticsResponse>, Status> {
+        let caller = self
+            .callers
+            .admit(&request, "MessageService/GetSendStatistics")?;
+        let request = request.into_inner();
+        let client = caller.app(&request.app)?;
+        let get = convert::update::get_statistics(request).map_err(status::invalid)?;
+        let statistics = client
+            .call(&get, caller.deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        Ok(Response::new(convert::update::statistics(statistics)))
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{Error, Refusal};
@@ -58,6 +59,14 @@ pub enum Payload {
     Json(Bytes),
     /// A POST with one file, as `multipart/form-data`.
     File(Arc<File>),
+}
+
+impl Payload {
+    /// The JSON of a body made of numbers, strings and lists of them.
+    pub(super) fn json(body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("numbers, strings and lists always render");
+        Self::Json(body.into())
+    }
 }
 
 /// A file to upload.

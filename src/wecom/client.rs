@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
 use super::call::{Call, Payload, Repeat};
-use super::content::{Media, TaskCardName};
+use super::content::{Media, MediaType, TaskCardName};
 use super::errcode::Class;
 use super::error::{Error, Held, Reason, Refusal, Result};
 use super::media::Uploads;
-use super::message::{self, Rendered};
+use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
@@ -161,13 +161,38 @@ impl Client {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        for (media_type, media) in send.content.inline_media() {
+        self.upload(send.content.inline_media(), deadline).await?;
+        Rendered::new(send, self.agent_id(), self.0.task_card_name)
+    }
+
+    /// Checks an update of a template card, uploads the files in it, and renders
+    /// the bytes to send.
+    pub async fn prepare_card_update(
+        &self,
+        mut update: CardUpdate,
+        deadline: Instant,
+    ) -> Result<RenderedCardUpdate> {
+        let violations = update.check();
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        self.upload(update.inline_media(), deadline).await?;
+        RenderedCardUpdate::new(update, self.agent_id())
+    }
+
+    /// Puts media ids in the places of inline bytes.
+    async fn upload(
+        &self,
+        inline_media: impl Iterator<Item = (MediaType, &mut Media)>,
+        deadline: Instant,
+    ) -> Result<()> {
+        for (media_type, media) in inline_media {
             self.0
                 .uploads
                 .replace(self, media_type, media, deadline)
                 .await?;
         }
-        Rendered::new(send, self.agent_id(), self.0.task_card_name)
+        Ok(())
     }
 
     /// Whether a message to `members` would be held back now. Takes nothing.

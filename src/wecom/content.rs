@@ -187,10 +187,7 @@ impl Content {
                     .map(|article| (MediaType::Image, &mut article.thumbnail))
                     .collect()
             }
-            Self::TemplateCard(card) => {
-                let files = card.media();
-                files.map(|media| (MediaType::File, media)).collect()
-            }
+            Self::TemplateCard(card) => card.inline_media().collect(),
             _ => Vec::new(),
         };
         all.into_iter()

@@ -54,8 +54,9 @@ pub enum Error {
         /// When gettoken is tried again.
         retry_after: Duration,
     },
-    /// WeCom could not be reached or did not answer well; nothing was done. Wait.
-    #[error("{path}: {reason}; nothing was sent")]
+    /// WeCom could not be reached or did not answer well; nothing was done that a
+    /// repetition would do twice. Wait.
+    #[error("{path}: {reason}; {}", if .reason.is_before_sending() { "nothing was sent" } else { "it may be repeated without harm" })]
     Unreachable {
         /// Path of the call.
         path: &'static str,
@@ -81,11 +82,11 @@ pub enum Error {
         refusal: Option<Refusal>,
     },
     /// The caller's deadline passed.
-    #[error("{path}: the deadline passed{}", if *.sent { "; WeCom may have carried it out" } else { " before anything was sent" })]
+    #[error("{path}: the deadline passed; {}", if *.sent { "WeCom may have carried it out" } else { "it may be repeated without harm" })]
     Deadline {
         /// Path of the call.
         path: &'static str,
-        /// Whether the request may have reached WeCom.
+        /// Whether something may have reached WeCom that a repetition would do twice.
         sent: bool,
     },
     /// A fault of ours.
@@ -124,6 +125,13 @@ pub enum Reason {
     Busy,
     /// WeCom refused the repetition of a call whose first answer was lost.
     RefusedAfterLoss,
+}
+
+impl Reason {
+    /// Whether the request certainly was not written.
+    fn is_before_sending(self) -> bool {
+        matches!(self, Self::ConnectFailed | Self::NameNotFound)
+    }
 }
 
 impl std::fmt::Display for Reason {

@@ -1,5 +1,6 @@
 //! Messages to members (应用消息): what a send is, its rules, its bytes. The
-//! answer is in `sent`.
+//! answer is in `sent`; what can be done to a message afterwards in `recall`,
+//! `update` and `statistics`.
 //!
 //! Source, read on 2026-11-24: <https://developer.work.weixin.qq.com/document/path/90236>
 
@@ -14,11 +15,17 @@ use super::content::{Content, Media, Occasion, TaskCardName};
 use super::id::{self, Caseless};
 use super::violation::Violation;
 
+mod recall;
 mod rendered;
 mod sent;
+mod statistics;
+mod update;
 
+pub use recall::Recall;
 pub use rendered::Rendered;
 pub use sent::Sent;
+pub use statistics::{AppStatistics, Day, GetStatistics, Statistics};
+pub use update::{CardChange, CardTarget, CardUpdate, RenderedCardUpdate, TaskCardUpdate, Updated};
 
 /// Most members of one call.
 pub const USER_IDS_MAX: usize = 1000;
@@ -68,7 +75,7 @@ impl Recipients {
             ),
             _ => {}
         }
-        check_user_ids(&path.field("user_ids"), &self.user_ids, found);
+        check_user_ids(&path.field("user_ids"), &self.user_ids, 0, found);
         let departments = path.field("department_ids");
         check_numbers(
             &departments,
@@ -80,8 +87,9 @@ impl Recipients {
     }
 }
 
-fn check_user_ids(path: &Path<'_>, user_ids: &[String], found: &mut Checker) {
-    let user_ids = found.list(path, user_ids, 0..=USER_IDS_MAX);
+/// Checks a list of at least `least` members.
+fn check_user_ids(path: &Path<'_>, user_ids: &[String], least: usize, found: &mut Checker) {
+    let user_ids = found.list(path, user_ids, least..=USER_IDS_MAX);
     for (index, user_id) in user_ids.iter().enumerate() {
         found.id(&path.at(index), id::user_id(user_id));
     }

@@ -161,8 +161,8 @@ async fn metrics_count_calls_errcodes_and_tokens() {
 #[tokio::test]
 async fn an_rpc_that_is_not_there_yet_is_unimplemented() {
     let world = World::start().await;
-    let request = pb::RecallMessageRequest::default();
-    let status = world.messages().recall_message(request).await.unwrap_err();
+    let request = pb::DiagnoseAppRequest::default();
+    let status = world.gateway().diagnose_app(request).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unimplemented);
     world.stop().await;
 }

