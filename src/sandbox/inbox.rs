@@ -1,11 +1,17 @@
 //! What members received.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::clock::Clock;
 use super::log::Log;
+
+/// Changes kept of one card. A template card changes once, a task card as often as
+/// its app likes.
+const MAX_UPDATES: usize = 100;
 
 /// One accepted message/send.
 pub(super) struct Message {
@@ -24,8 +30,33 @@ pub(super) struct Message {
     /// The fields that were cut.
     pub(super) cut: Vec<String>,
     pub(super) response_code: Option<String>,
+    pub(super) response_code_used: bool,
+    pub(super) task_id: Option<String>,
+    pub(super) recalled: bool,
+    /// Not shown any more. WeCom still knows it.
+    pub(super) forgotten: bool,
+    /// What became of the card, for whom.
+    pub(super) updates: Vec<Update>,
     pub(super) time_unix_ms: u64,
     pub(super) offset_ms: u64,
+}
+
+/// One change of a card.
+pub(super) struct Update {
+    pub(super) user_ids: Vec<Arc<str>>,
+    pub(super) change: Change,
+    pub(super) time_unix_ms: u64,
+}
+
+/// What the members see instead.
+pub(super) enum Change {
+    /// Grey buttons with this text; empty if only the clicked one was named.
+    Buttons {
+        replace_name: String,
+        clicked_key: String,
+    },
+    /// Another card.
+    Card(Value),
 }
 
 /// Recipients that could not be reached.
@@ -54,15 +85,49 @@ impl Message {
             },
             "cut": self.cut,
             "response_code": self.response_code,
+            "recalled": self.recalled,
+            "updates": self.updates.iter().map(Update::to_json).collect::<Value>(),
             "time": self.time_unix_ms,
             "time_offset_ms": self.offset_ms,
         })
+    }
+
+    /// How long ago it was sent.
+    pub(super) fn age(&self, now: Clock) -> Duration {
+        Duration::from_millis(now.offset_ms().saturating_sub(self.offset_ms))
+    }
+
+    /// Notes what became of the card.
+    pub(super) fn update(&mut self, update: Update) {
+        if self.updates.len() == MAX_UPDATES {
+            self.updates.remove(0);
+        }
+        self.updates.push(update);
     }
 
     fn reached(&self, user_id: &str) -> bool {
         self.delivered_to
             .iter()
             .any(|id| id.eq_ignore_ascii_case(user_id))
+    }
+}
+
+impl Update {
+    fn to_json(&self) -> Value {
+        let (replace_name, clicked_key, card) = match &self.change {
+            Change::Buttons {
+                replace_name,
+                clicked_key,
+            } => (Some(replace_name), Some(clicked_key), None),
+            Change::Card(card) => (None, None, Some(card)),
+        };
+        json!({
+            "user_ids": texts(&self.user_ids),
+            "replace_name": replace_name.filter(|text| !text.is_empty()),
+            "clicked_key": clicked_key.filter(|text| !text.is_empty()),
+            "template_card": card,
+            "time": self.time_unix_ms,
+        })
     }
 }
 
@@ -84,13 +149,22 @@ impl Inbox {
         self.0.push(message, bytes);
     }
 
+    /// Shows nothing any more. What was sent can still be recalled and updated.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        for message in self.0.iter_mut() {
+            message.forgotten = true;
+        }
+    }
+
+    /// The newest message that `wanted` likes.
+    pub(super) fn find(&mut self, wanted: impl Fn(&Message) -> bool) -> Option<&mut Message> {
+        self.0.iter_mut().rev().find(|message| wanted(message))
     }
 
     /// The newest `limit` messages, of one member if named, newest last.
     pub(super) fn to_json(&self, user_id: Option<&str>, limit: usize) -> Value {
-        let wanted = |message: &Message| user_id.is_none_or(|id| message.reached(id));
+        let wanted =
+            |message: &Message| !message.forgotten && user_id.is_none_or(|id| message.reached(id));
         let messages = self.0.newest(limit, wanted);
         messages.into_iter().map(Message::to_json).collect()
     }

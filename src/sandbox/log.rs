@@ -39,6 +39,11 @@ impl<T> Log<T> {
         self.bytes = 0;
     }
 
+    /// All entries, oldest first.
+    pub(super) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
+        self.entries.iter_mut().map(|(_, entry)| entry)
+    }
+
     /// The newest `limit` entries that `wanted` likes, oldest first.
     pub(super) fn newest(&self, limit: usize, wanted: impl Fn(&T) -> bool) -> Vec<&T> {
         let entries = self.entries.iter().rev().map(|(_, entry)| entry);

@@ -19,7 +19,27 @@ const MEMBER_LIMITS: [(usize, Duration); 2] = [
 /// What each app has sent lately.
 pub(super) struct Pace {
     members: HashMap<(usize, Seat), VecDeque<Instant>>,
-    days: HashMap<usize, (u64, u64)>,
+    days: HashMap<usize, Days>,
+}
+
+/// Person-messages of one app on a day and on the day before.
+#[derive(Default)]
+struct Days {
+    day: u64,
+    sent: u64,
+    before: u64,
+}
+
+impl Days {
+    /// Turns the calendar to `day`.
+    fn turn_to(&mut self, day: u64) {
+        if self.day == day {
+            return;
+        }
+        let follows = day.checked_sub(1) == Some(self.day);
+        self.before = if follows { self.sent } else { 0 };
+        (self.day, self.sent) = (day, 0);
+    }
 }
 
 impl Pace {
@@ -51,15 +71,21 @@ impl Pace {
 
     /// Whether `persons` more fit under the app's `limit` for the day; counts them if so.
     pub(super) fn admit_day(&mut self, app: usize, day: u64, persons: u64, limit: u64) -> bool {
-        let (counted, sent) = self.days.entry(app).or_insert((day, 0));
-        if *counted != day {
-            (*counted, *sent) = (day, 0);
-        }
-        let fits = limit == 0 || sent.saturating_add(persons) <= limit;
+        let days = self.days.entry(app).or_default();
+        days.turn_to(day);
+        let sent = days.sent.saturating_add(persons);
+        let fits = limit == 0 || sent <= limit;
         if fits {
-            *sent = sent.saturating_add(persons);
+            days.sent = sent;
         }
         fits
+    }
+
+    /// Person-messages of the app on `day` and on the day before.
+    pub(super) fn sent(&mut self, app: usize, day: u64) -> (u64, u64) {
+        let days = self.days.entry(app).or_default();
+        days.turn_to(day);
+        (days.sent, days.before)
     }
 }
 
@@ -90,5 +116,10 @@ mod tests {
         assert!(!pace.admit_day(0, 1, 6, 10));
         assert!(pace.admit_day(1, 1, 6, 10), "another app has its own count");
         assert!(pace.admit_day(0, 2, 6, 10));
+        assert_eq!(pace.sent(0, 2), (6, 6));
+        assert_eq!(pace.sent(0, 3), (0, 6));
+        assert_eq!(pace.sent(0, 4), (0, 0));
+        assert_eq!(pace.sent(1, 3), (0, 0), "its day 1 is long over");
+        assert_eq!(pace.sent(7, 3), (0, 0), "it never sent");
     }
 }

@@ -8,6 +8,7 @@ mod fault;
 mod media;
 mod message;
 mod tools;
+mod update;
 
 use reqwest::{Client, Response};
 use secrecy::ExposeSecret;

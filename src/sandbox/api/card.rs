@@ -56,6 +56,8 @@ pub(super) fn check(sheet: &mut Sheet<'_>, card: &Fields) -> Verdict {
     sheet.answers_back = has_menu || matches!(kind, Button | Vote | Multiple);
     if sheet.answers_back {
         sheet.needs_callback()?;
+    }
+    if sheet.answers_back && !sheet.replaces {
         sheet.take_task_id(card)?;
     }
     if has_menu {
@@ -73,8 +75,8 @@ pub(super) fn check(sheet: &mut Sheet<'_>, card: &Fields) -> Verdict {
         Text => jumps(card),
         News => covers(card).and_then(|()| jumps(card)),
         Button => buttons(card),
-        Vote => checkbox(card).and_then(|()| submit_button(card)),
-        Multiple => selects(card).and_then(|()| submit_button(card)),
+        Vote => checkbox(card).and_then(|()| submit_button(sheet, card)),
+        Multiple => selects(card).and_then(|()| submit_button(sheet, card)),
     }
 }
 
@@ -265,7 +267,11 @@ fn options(fields: &Fields, limit: usize) -> Verdict {
     Ok(())
 }
 
-fn submit_button(card: &Fields) -> Verdict {
+/// Only a replacement may do without.
+fn submit_button(sheet: &Sheet<'_>, card: &Fields) -> Verdict {
+    if sheet.replaces && !card.contains_key("submit_button") {
+        return Ok(());
+    }
     let none = Fields::new();
     let button = object(card, "submit_button").unwrap_or(&none);
     required(button, "text", 42049, "invalid submit_button text")?;

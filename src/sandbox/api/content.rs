@@ -62,6 +62,8 @@ pub(super) struct Sheet<'a> {
     /// The fields that were cut, as paths.
     pub(super) cut: Vec<String>,
     pub(super) task_id: Option<String>,
+    /// Whether the card takes the place of another, which has a task_id.
+    pub(super) replaces: bool,
     /// Whether the message gets a response_code.
     pub(super) answers_back: bool,
 }
@@ -73,7 +75,16 @@ impl<'a> Sheet<'a> {
             shelf,
             cut: Vec::new(),
             task_id: None,
+            replaces: false,
             answers_back: false,
+        }
+    }
+
+    /// For a card that takes the place of another.
+    pub(super) fn of_replacement(app: &'a App, shelf: &'a Shelf) -> Self {
+        Self {
+            replaces: true,
+            ..Self::new(app, shelf)
         }
     }
 

@@ -1,4 +1,5 @@
-//! message/send (发送应用消息).
+//! message/send (发送应用消息); what can be done afterwards is in `recall`,
+//! `update` and `statistics`.
 //!
 //! Source: <https://developer.work.weixin.qq.com/document/path/90236> (read 2026-02),
 //! the error codes from <https://developer.work.weixin.qq.com/document/path/90313>.
@@ -19,6 +20,10 @@ use crate::sandbox::duplicate;
 use crate::sandbox::inbox::Message;
 use crate::sandbox::settings::{DuplicateAnswer, StraySafe};
 
+mod recall;
+mod statistics;
+mod update;
+
 /// Default and longest window of the duplicate check, in seconds.
 const DUPLICATE_WINDOW: i64 = 1800;
 const MAX_DUPLICATE_WINDOW: i64 = 14_400;
@@ -33,7 +38,14 @@ const SAFE_FILES: [&str; 14] = [
 const ID_LENGTH: usize = 63;
 
 pub(super) fn find(path: &str) -> Option<Endpoint> {
-    (path == "message/send").then_some(Endpoint::Gated(send))
+    Some(Endpoint::Gated(match path {
+        "message/send" => send,
+        "message/recall" => recall::recall,
+        "message/update_template_card" => update::update_template_card,
+        "message/update_taskcard" => update::update_task_card,
+        "message/get_statistics" => statistics::get_statistics,
+        _ => return None,
+    }))
 }
 
 fn send(corp: &mut Corp, app: usize, call: &Call) -> Answer {
@@ -46,10 +58,7 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
     if corp.modes.refuse_escapes && has_escapes(&call.body) {
         return Err(Refusal::new(40033, "invalid request characters"));
     }
-    let Ok(Value::Object(body)) = serde_json::from_slice(&call.body) else {
-        let words = "Warning: wrong json format. invalid message type";
-        return Err(Refusal::new(40008, words));
-    };
+    let body = fields_of(call)?;
     let msg_type = text(&body, "msgtype");
     if !content::TYPES.contains(&msg_type) {
         return Err(Refusal::new(40008, "invalid message type"));
@@ -85,7 +94,7 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
     {
         return Ok(suppressed(first.clone(), corp.modes.duplicate_answer));
     }
-    claim(corp, app, task_id, &resolved)?;
+    claim(corp, app, task_id.as_deref(), &resolved)?;
     if number(&body, "enable_id_trans") == 1 {
         translate::translate(&corp.roster, msg_type, &mut shown);
     }
@@ -101,6 +110,11 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
         invalid: resolved.invalid.clone(),
         cut,
         response_code: answers_back.then(random_id),
+        response_code_used: false,
+        task_id,
+        recalled: false,
+        forgotten: false,
+        updates: Vec::new(),
         time_unix_ms: corp.clock.unix_ms(),
         offset_ms: corp.clock.offset_ms(),
     };
@@ -111,6 +125,18 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
     }
     corp.inbox.push(message);
     Ok(answer)
+}
+
+/// The request's JSON. The words are those of message/send; what the calls beside
+/// it say to broken JSON is not known.
+fn fields_of(call: &Call) -> Verdict<Fields> {
+    match serde_json::from_slice(&call.body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        _ => {
+            let words = "Warning: wrong json format. invalid message type";
+            Err(Refusal::new(40008, words))
+        }
+    }
 }
 
 /// agentid must be an integer, a known app, and the app of the token.
@@ -176,8 +202,8 @@ fn check_safe(corp: &Corp, msg_type: &str, body: &Fields) -> Verdict {
 }
 
 /// Takes what a message uses up: its task_id, and its share of the day.
-fn claim(corp: &mut Corp, app: usize, task_id: Option<String>, resolved: &Resolved) -> Verdict {
-    let task = task_id.map(|task_id| (corp.apps[app].agent_id, task_id));
+fn claim(corp: &mut Corp, app: usize, task_id: Option<&str>, resolved: &Resolved) -> Verdict {
+    let task = task_id.map(|task_id| (corp.apps[app].agent_id, task_id.to_owned()));
     if let Some(task) = &task
         && corp.modes.unique_task_ids
         && corp.task_ids.contains(task)
