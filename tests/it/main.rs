@@ -13,4 +13,5 @@ mod gateway;
 mod harness;
 mod message;
 mod request_id;
+mod update;
 mod upstream;
