@@ -21,7 +21,7 @@ const MASK: &str = "********";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is not there or cannot be read.
-    #[error("cannot read the configuration file {path}: {source}")]
+    #[error("cannot read the configuration file {path}")]
     Unreadable {
         /// The file.
         path: String,
