@@ -21,7 +21,7 @@ const MASK: &str = "********";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is not there or cannot be read.
-    #[error("cannot read the configuration file {path}: {source}")]
+    #[error("cannot read the configuration file {path}")]
     Unreadable {
         /// The file.
         path: String,
@@ -89,6 +89,10 @@ fn describe(figment: &Figment, fault: &figment::Error) -> String {
     let text = match &fault.kind {
         Kind::UnknownField(_, known) => {
             format!("unknown setting; known here: {}", known.join(", "))
+        }
+        // The value stays out: it may be a secret.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("expected {expected}")
         }
         Kind::MissingField(name) => format!("`{name}` is missing"),
         kind => kind.to_string(),
@@ -245,6 +249,17 @@ mod tests {
         let error = sources.extract::<Settings>().unwrap_err().to_string();
         assert!(
             error.contains("colour") && error.contains("environment"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_shown() {
+        let variables = environment(&[("WECOMGW_APPS", r#"[{name = "a", secret = 271828}]"#)]);
+        let sources = Sources::read(DEFAULTS, None, variables).unwrap();
+        let error = sources.extract::<Settings>().unwrap_err().to_string();
+        assert!(
+            error.contains("apps.0.secret") && !error.contains("271828"),
             "{error}"
         );
     }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::process::{Gateway, Process, binary, configuration, cpu, memory_kib};
+use crate::process::{Gateway, Process, binary, configuration, cpu, cpu_between, memory_kib};
 
 /// What one cell of one round brought.
 #[derive(Clone, Copy)]
@@ -156,7 +156,7 @@ fn sample(mut load: Process, id: Option<u32>) -> Outcome<Sample> {
     load.line()?;
     let before = cpu(id)?;
     load.line()?;
-    let used = cpu(id)? - before;
+    let used = cpu_between(&before, &cpu(id)?);
     let report = load.line()?;
     let numbers: Vec<f64> = report
         .split(' ')

@@ -1,5 +1,7 @@
 //! Processes of the bench, and what the kernel says of them.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -96,14 +98,28 @@ impl Drop for Process {
     }
 }
 
-/// Time that all threads of a process were on a CPU.
-pub(crate) fn cpu(id: u32) -> Outcome<Duration> {
-    let mut nanoseconds = 0;
+/// Nanoseconds that each thread of a process was on a CPU.
+pub(crate) fn cpu(id: u32) -> Outcome<HashMap<OsString, u64>> {
+    let mut threads = HashMap::new();
     for task in std::fs::read_dir(format!("/proc/{id}/task"))? {
-        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
-        nanoseconds += text.split(' ').next().ok_or("schedstat")?.parse::<u64>()?;
+        let task = task?;
+        // A thread may end between the listing and the look.
+        let Ok(text) = std::fs::read_to_string(task.path().join("schedstat")) else {
+            continue;
+        };
+        let nanoseconds = text.split(' ').next().ok_or("schedstat")?.parse()?;
+        threads.insert(task.file_name(), nanoseconds);
     }
-    Ok(Duration::from_nanos(nanoseconds))
+    Ok(threads)
+}
+
+/// Time on a CPU between two looks, of the threads that are still there.
+pub(crate) fn cpu_between(
+    before: &HashMap<OsString, u64>,
+    after: &HashMap<OsString, u64>,
+) -> Duration {
+    let used = |(thread, now): (&OsString, &u64)| now - before.get(thread).unwrap_or(&0);
+    Duration::from_nanos(after.iter().map(used).sum())
 }
 
 /// A line of /proc/ID/status in KiB: `VmRSS` now, `VmHWM` at most.
@@ -148,7 +164,7 @@ pub(crate) fn configuration(folder: &Path, upstream: &str) -> Outcome<(PathBuf, 
 impl Gateway {
     pub(crate) fn start(folder: &Path, upstream: &str, wrapper: &[&str]) -> Outcome<Self> {
         let (path, grpc, _) = configuration(folder, upstream)?;
-        let mut words: Vec<std::ffi::OsString> = wrapper.iter().map(Into::into).collect();
+        let mut words: Vec<OsString> = wrapper.iter().map(Into::into).collect();
         words.extend([
             binary().into(),
             "serve".into(),

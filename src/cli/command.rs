@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
 
 use super::{check, dev, health, sandbox, send, serve};
 use crate::config::Sources;
@@ -104,6 +105,18 @@ pub fn main() -> ExitCode {
 
 fn say_error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
+}
+
+/// Opens a connection to a gateway; `advice` is for when nobody answers.
+pub(super) async fn connect(endpoint: Endpoint, advice: String) -> anyhow::Result<Channel> {
+    endpoint.connect().await.map_err(|error| {
+        // The libraries between say the same again, in longer words.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        anyhow::anyhow!("{advice}: {cause}")
+    })
 }
 
 fn server_runtime() -> anyhow::Result<Runtime> {

@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = shutdown_signal()?;
     let settings = sandbox::Settings::demo(sandbox_listen);
     let apps = demo_apps(&settings);
-    let sandbox = bind(settings).await?;
+    let sandbox = bind(settings, "--sandbox-listen").await?;
     // Over the defaults and under the user's own: what makes it a sandbox.
     let overlay = format!(
         "[wecom]\nbase_url = \"{}\"\n[store]\nurl = \"sqlite::memory:\"\n[telemetry]\nformat = \"text\"\nlevel = \"warn\"\n{apps}",

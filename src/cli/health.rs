@@ -9,6 +9,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::command::connect;
+
 /// A probe that takes longer is a bad sign in itself.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -28,10 +30,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("{address:?} is no address; write host:port"))?
         .connect_timeout(TIMEOUT)
         .timeout(TIMEOUT);
-    let channel = endpoint
-        .connect()
-        .await
-        .with_context(|| format!("no gateway answers on {address}; is it running, and is [health] listen set to this address?"))?;
+    let advice = format!(
+        "no gateway answers on {address}; is it running, and is [health] listen set to this address?"
+    );
+    let channel = connect(endpoint, advice).await?;
     let request = HealthCheckRequest {
         service: service.clone(),
     };

@@ -22,7 +22,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::demo(listen);
     let apps = settings.apps.clone();
     let corp_id = settings.corp_id.clone();
-    let sandbox = bind(settings).await?;
+    let sandbox = bind(settings, "--listen").await?;
     println!("A WeCom to test against: {}", sandbox.base_url());
     println!("  inbox    {}/", sandbox.base_url());
     println!("  corp id  {corp_id}");
@@ -39,10 +39,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Binds the sandbox, with a helpful word when the port is taken.
-pub(super) async fn bind(settings: Settings) -> anyhow::Result<Sandbox> {
+/// Binds the sandbox; `option` is the command's option that names the address.
+pub(super) async fn bind(settings: Settings, option: &str) -> anyhow::Result<Sandbox> {
     let listen = settings.listen;
-    Sandbox::bind(settings)
-        .await
-        .with_context(|| format!("the sandbox cannot listen on {listen}; is one running already? Another port: --sandbox-listen or --listen 127.0.0.1:0"))
+    Sandbox::bind(settings).await.with_context(|| {
+        format!("the sandbox cannot listen on {listen}; is one running already? `{option} 127.0.0.1:0` takes a free port")
+    })
 }

@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
+use super::command::connect;
 use crate::grpc::pb;
 use crate::grpc::pb::message_service_client::MessageServiceClient;
 
@@ -62,7 +63,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut client = connect(&arguments).await?;
+    let mut client = client(&arguments).await?;
     let token = match &arguments.token_file {
         Some(path) => Some(
             std::fs::read_to_string(path)
@@ -126,11 +127,13 @@ fn join(ids: &[u32]) -> String {
         .join(", ")
 }
 
-async fn connect(
+async fn client(
     arguments: &Arguments,
 ) -> anyhow::Result<MessageServiceClient<tonic::transport::Channel>> {
     let address = &arguments.address;
     let mut endpoint = Endpoint::from_shared(address.clone())
+        .ok()
+        .filter(|endpoint| endpoint.uri().scheme().is_some())
         .with_context(|| format!("{address:?} is no address; write http://host:port"))?;
     if address.starts_with("https://") {
         let mut tls = ClientTlsConfig::new();
@@ -142,9 +145,10 @@ async fn connect(
         tls = tls.ca_certificate(Certificate::from_pem(pem));
         endpoint = endpoint.tls_config(tls)?;
     }
-    let channel = endpoint.connect().await.with_context(|| {
-        format!("no gateway answers on {address}; start one with `wecomgw dev`, or name another with --address")
-    })?;
+    let advice = format!(
+        "no gateway answers on {address}; start one with `wecomgw dev`, or name another with --address"
+    );
+    let channel = connect(endpoint, advice).await?;
     Ok(MessageServiceClient::new(channel))
 }
 
@@ -226,11 +230,10 @@ fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
 fn explain(status: &Status) -> anyhow::Error {
     let mut text = format!("{:?}: {}", status.code(), status.message());
     let details = status.get_error_details();
-    for violation in details
-        .bad_request()
-        .into_iter()
-        .flat_map(|request| &request.field_violations)
-    {
+    let request = details.bad_request();
+    let violations = request.map_or(&[][..], |request| &request.field_violations);
+    // A single one is the message already.
+    for violation in violations.iter().filter(|_| violations.len() > 1) {
         text.push_str(&format!(
             "\n  {}: {}",
             violation.field, violation.description

@@ -8,7 +8,7 @@
 //! sent once the cause is mended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
@@ -53,6 +53,18 @@ type Running = ([u8; 32], Shared<BoxFuture<'static, Answer>>);
 struct Key {
     caller: String,
     request_id: String,
+}
+
+/// A send under way; out of the map when it ends, however it ends.
+struct Entry {
+    ids: RequestIds,
+    key: Key,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.ids.running().remove(&self.key);
+    }
 }
 
 /// Whether a request id may be used.
@@ -101,29 +113,22 @@ impl RequestIds {
             request_id,
         };
         let answer = {
-            let mut running = self
-                .0
-                .running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut running = self.running();
             match running.get(&key) {
                 Some((known, _)) if *known != fingerprint => {
                     return Err(status::request_id_reused());
                 }
                 Some((_, answer)) => answer.clone(),
                 None => {
-                    let this = self.clone();
-                    let its_key = key.clone();
+                    let entry = Entry {
+                        ids: self.clone(),
+                        key: key.clone(),
+                    };
                     let task = self.0.tasks.spawn(async move {
-                        let answer = this
-                            .drive(&its_key, fingerprint, client, send, deadline)
-                            .await;
-                        this.0
-                            .running
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .remove(&its_key);
-                        answer
+                        entry
+                            .ids
+                            .drive(&entry.key, fingerprint, client, send, deadline)
+                            .await
                     });
                     let answer = async move {
                         task.await
@@ -142,6 +147,13 @@ impl RequestIds {
         timeout_at(deadline, answer)
             .await
             .unwrap_or_else(|_| Err(status::wecom(&late)))
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
+        self.0
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn drive(

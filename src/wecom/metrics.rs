@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::errcode;
 
@@ -61,9 +61,10 @@ impl Default for Metrics {
 impl Metrics {
     /// Makes them readable through `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "http_client_request_duration_seconds",
+        registry.register_with_unit(
+            "http_client_request_duration",
             "Time that one HTTP exchange with WeCom took",
+            Unit::Seconds,
             self.request_seconds.clone(),
         );
         registry.register(
@@ -76,9 +77,10 @@ impl Metrics {
             "gettoken calls by result",
             self.token_refreshes.clone(),
         );
-        registry.register(
-            "wecomgw_token_expires_at_seconds",
+        registry.register_with_unit(
+            "wecomgw_token_expires_at",
             "Unix time at which the app's access token ends",
+            Unit::Seconds,
             self.token_expires_at.clone(),
         );
     }

@@ -115,9 +115,13 @@ impl App {
             fault("`corp_id` is empty; it stands in WeCom's console under My company".into());
         }
         let secret = match (secret, secret_file) {
-            (Some(secret), None) => secret.clone(),
+            (Some(secret), None) if !secret.expose_secret().is_empty() => secret.clone(),
             (None, Some(path)) => match fs::read_to_string(path) {
-                Ok(text) => SecretString::from(text.trim().to_owned()),
+                Ok(text) if !text.trim().is_empty() => SecretString::from(text.trim().to_owned()),
+                Ok(_) => {
+                    fault(format!("secret_file {} is empty", path.display()));
+                    SecretString::default()
+                }
                 Err(error) => {
                     fault(format!(
                         "cannot read secret_file {}: {error}",
@@ -127,13 +131,10 @@ impl App {
                 }
             },
             _ => {
-                fault("set exactly one of `secret_file` and `secret`".into());
+                fault("set exactly one of `secret_file` and `secret`, and not to nothing".into());
                 SecretString::default()
             }
         };
-        if secret.expose_secret().is_empty() && secret_file.is_some() {
-            fault("the secret is empty".into());
-        }
         let base_url = parse_base_url(
             base_url.as_ref().unwrap_or(&settings.base_url),
             settings.insecure_http,

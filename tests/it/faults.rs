@@ -568,3 +568,61 @@ async fn all_recipients_invalid_says_who() {
     assert_eq!(details(&status).1["invalid_user_ids"], "NoBody,no.one");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn whatever_a_suppressed_duplicate_answers_nobody_gets_two_messages() {
+    for scope in ["whole_body", "without_recipients"] {
+        for (answer, expected) in [
+            (json!("same_msgid"), Ok(())),
+            (json!("new_msgid"), Ok(())),
+            // An errcode after a lost answer: the first may have been taken.
+            (
+                json!({"errcode": 40_059}),
+                Err((Code::Unknown, "OUTCOME_UNKNOWN".to_owned())),
+            ),
+        ] {
+            let world = World::start().await;
+            let settings = json!({"duplicate_scope": scope, "duplicate_answer": answer});
+            world.sandbox.set(settings).await;
+            world
+                .sandbox
+                .fault(SEND, json!({"kind": "reset_after"}), 1)
+                .await;
+            let reply = world.messages().send_message(request(Kind::Checked)).await;
+            let seen = reply.as_ref().map(|_| ()).map_err(verdict);
+            assert_eq!(seen, expected, "{scope} {answer}");
+            assert_eq!(world.sandbox.messages().await.len(), 1, "{scope} {answer}");
+            world.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_caller_sees_a_token_die_in_any_mode() {
+    for mode in ["same", "same_renewed", "new_old_good", "new_old_dead"] {
+        let world = World::start().await;
+        world.sandbox.set(json!({"token_mode": mode})).await;
+        for (number, end) in ["kill", "expire", "kill"].into_iter().enumerate() {
+            world
+                .sandbox
+                .post(&format!("tokens/{end}"), json!({}))
+                .await;
+            let sends = (0..20).map(|sender| {
+                let mut client = world.messages();
+                let user = format!("lisi{number}x{sender}");
+                async move { client.send_message(text_to(&user, "still there?")).await }
+            });
+            for reply in future::join_all(sends).await {
+                // Nobody of that name is there, which WeCom says with a good token only.
+                assert_eq!(
+                    verdict(&reply.unwrap_err()).1,
+                    "ALL_RECIPIENTS_INVALID",
+                    "{mode}"
+                );
+            }
+        }
+        let fetched = world.sandbox.calls("gettoken").await.len();
+        assert!(fetched <= 2 + 3, "{mode}: {fetched} gettoken calls");
+        world.stop().await;
+    }
+}
