@@ -8,9 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
 
-use super::{check, dev, health, sandbox, send, serve};
+use super::{check, dev, doctor, health, sandbox, send, serve};
 use crate::config::Sources;
 use crate::gateway::{Config, DEFAULTS};
 
@@ -34,6 +33,8 @@ enum Command {
     Send(Box<send::Arguments>),
     /// Print the merged configuration, secrets masked, and tell every fault of it.
     Check(check::Arguments),
+    /// Ask a running gateway what WeCom says of each app, and what mends it.
+    Doctor(doctor::Arguments),
     /// Ask a running gateway whether it is well: exit code 0 or 1.
     Health(health::Arguments),
 }
@@ -90,6 +91,9 @@ pub fn main() -> ExitCode {
             client_runtime().and_then(|runtime| runtime.block_on(send::run(*arguments)))
         }
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => {
+            client_runtime().and_then(|runtime| runtime.block_on(doctor::run(arguments)))
+        }
         Command::Health(arguments) => {
             client_runtime().and_then(|runtime| runtime.block_on(health::run(arguments)))
         }
@@ -105,18 +109,6 @@ pub fn main() -> ExitCode {
 
 fn say_error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
-}
-
-/// Opens a connection to a gateway; `advice` is for when nobody answers.
-pub(super) async fn connect(endpoint: Endpoint, advice: String) -> anyhow::Result<Channel> {
-    endpoint.connect().await.map_err(|error| {
-        // The libraries between say the same again, in longer words.
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        anyhow::anyhow!("{advice}: {cause}")
-    })
 }
 
 fn server_runtime() -> anyhow::Result<Runtime> {

@@ -9,7 +9,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::command::connect;
+use super::connection::connect;
 
 /// A probe that takes longer is a bad sign in itself.
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -70,6 +70,13 @@ impl Admitted {
         self.caller.name()
     }
 
+    /// The path of WeCom as listed for the caller.
+    pub(super) fn api_path(&self, path: &str) -> Result<&'static str, Status> {
+        self.caller
+            .api_path(path)
+            .ok_or_else(|| status::api_path_not_listed(path))
+    }
+
     /// The apps that the caller may use, in the order of the configuration.
     pub(super) fn apps(&self) -> impl Iterator<Item = &Client> {
         self.callers

@@ -269,6 +269,17 @@ pub fn access(error: access::Error) -> Status {
     Builder::new(code, reason, error.to_string()).build()
 }
 
+/// The status of a path of WeCom that is not listed for the caller.
+pub fn api_path_not_listed(path: &str) -> Status {
+    let message = format!("{path:?} is not among the caller's `api_paths`; an operator can add it");
+    Builder::new(
+        Code::PermissionDenied,
+        ErrorReason::CallerNotPermitted,
+        message,
+    )
+    .build()
+}
+
 /// The status of a failed store.
 pub fn store(error: &store::Error) -> Status {
     tracing::error!("the store failed: {error}");

@@ -18,6 +18,12 @@ pub trait Call: Send + Sync {
     /// The answer, beside `errcode` and `errmsg`.
     type Reply: DeserializeOwned + Send;
 
+    /// Path below `/cgi-bin/`; another than [`Call::PATH`] only where an operator
+    /// lists the paths.
+    fn path(&self) -> &'static str {
+        Self::PATH
+    }
+
     /// Whether and when the call may be repeated.
     fn repeat(&self) -> Repeat;
 
@@ -33,7 +39,7 @@ pub trait Call: Send + Sync {
     /// Makes the error of a refusal, for endpoints that say more than a code.
     fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
         Error::Refused {
-            path: Self::PATH,
+            path: self.path(),
             refusal,
         }
     }
@@ -57,6 +63,14 @@ pub enum Payload {
     Query(Vec<(&'static str, String)>),
     /// A POST with this JSON.
     Json(Bytes),
+    /// A call that a caller put together: a GET without a body, else a POST with
+    /// this JSON.
+    Raw {
+        /// Query parameters, beside the token.
+        query: Vec<(String, String)>,
+        /// The body.
+        body: Option<Bytes>,
+    },
     /// A POST with one file, as `multipart/form-data`.
     File(Arc<File>),
 }

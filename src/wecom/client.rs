@@ -150,6 +150,11 @@ impl Client {
         }
     }
 
+    /// Makes sure that there is a token.
+    pub(super) async fn fetch_token(&self, deadline: Instant) -> Result<()> {
+        self.0.token.get(deadline).await.map(|_| ())
+    }
+
     /// Keeps the token fresh until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         self.0.token.clone().run(shutdown).await;
@@ -217,7 +222,7 @@ impl Client {
         let ticket = self
             .0
             .pace
-            .take(C::PATH, members, C::BASE_LIMITED)
+            .take(call.path(), members, C::BASE_LIMITED)
             .map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
@@ -247,7 +252,7 @@ impl Client {
                     .token
                     .rejected(*generation)
                     .await
-                    .map_err(|error| unless_lost::<C>(lost, error))?;
+                    .map_err(|error| unless_lost(call.path(), lost, error))?;
                 continue;
             }
             lost = lost.or(setback.lost(call.repeat()));
@@ -257,10 +262,8 @@ impl Client {
             match wait {
                 Some(wait) => sleep(wait).await,
                 None => {
-                    return Err(unless_lost::<C>(
-                        lost,
-                        self.give_up(call, setback, deadline),
-                    ));
+                    let error = self.give_up(call, setback, deadline);
+                    return Err(unless_lost(call.path(), lost, error));
                 }
             }
         }
@@ -307,17 +310,17 @@ impl Client {
         let begun = Instant::now();
         let timeout = match payload {
             Payload::File(_) => self.0.upload_timeout,
-            Payload::Query(_) | Payload::Json(_) => self.0.call_timeout,
+            Payload::Query(_) | Payload::Json(_) | Payload::Raw { .. } => self.0.call_timeout,
         };
         let own_deadline = begun + timeout;
         let answer = transport::exchange(
             &self.0.http,
-            token.url(C::PATH),
+            token.url(call.path()),
             payload,
             own_deadline.min(deadline),
         )
         .await;
-        self.0.metrics.exchanged(C::PATH, begun.elapsed());
+        self.0.metrics.exchanged(call.path(), begun.elapsed());
         let result = self.read(call, &token, answer);
         // A caller in a hurry says nothing about WeCom.
         let hurried =
@@ -348,7 +351,7 @@ impl Client {
         };
         self.0
             .metrics
-            .refused(&self.0.app.name, C::PATH, refusal.errcode);
+            .refused(&self.0.app.name, call.path(), refusal.errcode);
         Err(match refusal.class() {
             Some(Class::TokenRejected) => Setback::TokenRejected(token.generation, refusal),
             Some(Class::Busy) => Setback::Busy(refusal),
@@ -361,7 +364,7 @@ impl Client {
 
     /// The error of the last attempt.
     fn give_up<C: Call>(&self, call: &C, setback: Setback, deadline: Instant) -> Error {
-        let path = C::PATH;
+        let path = call.path();
         let retry_after = UNREACHABLE_WAIT;
         let effect = call.repeat() != Repeat::Freely;
         let error = match setback {
@@ -443,7 +446,7 @@ impl Setback {
 
 /// An attempt whose answer was lost may have had its effect, whatever became of
 /// its repetitions; except that WeCom refuses a bad request each time.
-fn unless_lost<C: Call>(lost: Option<Reason>, error: Error) -> Error {
+fn unless_lost(path: &'static str, lost: Option<Reason>, error: Error) -> Error {
     let Some(reason) = lost else { return error };
     match error {
         Error::OutcomeUnknown { .. }
@@ -459,7 +462,7 @@ fn unless_lost<C: Call>(lost: Option<Reason>, error: Error) -> Error {
         },
         Error::Deadline { path, .. } => Error::Deadline { path, sent: true },
         _ => Error::OutcomeUnknown {
-            path: C::PATH,
+            path,
             reason,
             refusal: None,
         },

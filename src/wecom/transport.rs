@@ -95,14 +95,15 @@ fn request(http: &reqwest::Client, mut url: Url, payload: &Payload) -> Result<Re
             }
             Request::new(Method::GET, url)
         }
-        Payload::Json(body) => {
-            let mut request = Request::new(Method::POST, url);
-            request.headers_mut().insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/json; charset=utf-8"),
-            );
-            *request.body_mut() = Some(body.clone().into());
-            request
+        Payload::Json(body) => post(url, body),
+        Payload::Raw { query, body } => {
+            if !query.is_empty() {
+                url.query_pairs_mut().extend_pairs(query);
+            }
+            match body {
+                Some(body) => post(url, body),
+                None => Request::new(Method::GET, url),
+            }
         }
         Payload::File(file) => {
             url.query_pairs_mut().append_pair("type", file.media_type);
@@ -121,6 +122,14 @@ fn request(http: &reqwest::Client, mut url: Url, payload: &Payload) -> Result<Re
         }
     };
     Ok(request)
+}
+
+fn post(url: Url, body: &Bytes) -> Request {
+    let mut request = Request::new(Method::POST, url);
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    *request.body_mut() = Some(body.clone().into());
+    request
 }
 
 async fn round_trip(http: &reqwest::Client, request: Request) -> Result<Bytes, Fault> {

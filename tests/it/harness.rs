@@ -340,6 +340,14 @@ pub(crate) fn from_json<T: prost::Message + Default>(message: &str, json: &str) 
     message.transcode_to().unwrap()
 }
 
+/// The request of an example.
+pub(crate) fn example<T: prost::Message + Default>(message: &str, name: &str) -> T {
+    from_json(
+        message,
+        &std::fs::read_to_string(format!("examples/{name}.json")).unwrap(),
+    )
+}
+
 /// A SendMessageRequest from its JSON form.
 pub(crate) fn send_request(json: Value) -> pb::SendMessageRequest {
     from_json("SendMessageRequest", &json.to_string())
