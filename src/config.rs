@@ -97,10 +97,10 @@ fn describe(figment: &Figment, fault: &figment::Error) -> String {
         .filter(|metadata| metadata.name == ENVIRONMENT)
         .map(|_| variable(&fault.path));
     let mut text = wrong(&fault.kind);
-    if let (Some(name), [head]) = (&variable, &fault.path[..])
+    if let (Some(_), [head]) = (&variable, &fault.path[..])
         && head.contains('_')
     {
-        text = format!("{name} names no setting; two underscores end the name of a section");
+        text = "unknown setting; two underscores end the name of a section".to_owned();
     }
     let origin = match (variable, metadata) {
         (Some(name), _) => format!(" (from {name} in the environment)"),

@@ -93,7 +93,7 @@ impl Config {
             Err(more) => faults.extend(more),
             Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
                 faults.push(format!(
-                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or pass --insecure",
+                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or say `serve --insecure`",
                     self.grpc.listen
                 ));
             }
