@@ -79,7 +79,14 @@ fn time<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<SystemTime, D
 }
 
 /// The uploads of one app that can be used again.
-pub(super) struct Uploads(Cache<Key, Arc<Uploaded>>);
+pub(super) struct Uploads(Cache<Key, Kept>);
+
+#[derive(Clone)]
+struct Kept {
+    uploaded: Arc<Uploaded>,
+    /// When it is too old to be used again.
+    until: Instant,
+}
 
 impl Uploads {
     pub(super) fn new() -> Self {
@@ -130,17 +137,25 @@ impl Uploads {
             data,
         }));
         loop {
-            let flight = self
-                .0
-                .entry(key.clone())
-                .or_try_insert_with(async { client.call(&upload, deadline).await.map(Arc::new) });
+            let flight = self.0.entry(key.clone()).or_try_insert_with(async {
+                let uploaded = client.call(&upload, deadline).await?;
+                let until = Instant::now() + REUSE;
+                Ok(Kept {
+                    uploaded: Arc::new(uploaded),
+                    until,
+                })
+            });
             let Ok(result) = timeout_at(deadline, flight).await else {
                 return Err(late());
             };
             match result {
+                Ok(entry) if entry.value().until <= Instant::now() => {
+                    let media_id = entry.value().uploaded.media_id.clone();
+                    self.forget(&key, &media_id).await;
+                }
                 Ok(entry) => {
                     let reused = !entry.is_fresh();
-                    return Ok((entry.into_value(), reused));
+                    return Ok((entry.into_value().uploaded, reused));
                 }
                 // Whoever uploaded for all had less time than we have.
                 Err(error)
@@ -151,12 +166,12 @@ impl Uploads {
     }
 
     /// Forgets an id, unless another one has taken its place.
-    async fn forget(&self, Used { key, media_id }: &Used) {
+    async fn forget(&self, key: &Key, media_id: &str) {
         self.0
             .entry(key.clone())
             .and_compute_with(|entry| async move {
                 match entry {
-                    Some(entry) if entry.value().media_id == *media_id => Op::Remove,
+                    Some(entry) if entry.value().uploaded.media_id == media_id => Op::Remove,
                     _ => Op::Nop,
                 }
             })
@@ -224,8 +239,8 @@ impl Client {
         if !lost || used.is_empty() {
             return false;
         }
-        for used in used {
-            self.uploads().forget(used).await;
+        for Used { key, media_id } in used {
+            self.uploads().forget(key, media_id).await;
         }
         tracing::info!(app = %self.name(), "WeCom has lost media; they are uploaded again");
         true

@@ -4,7 +4,7 @@
 use tonic::Code;
 
 use super::*;
-use crate::harness::{details, verdict};
+use crate::harness::{details, example, verdict};
 
 const SEND: &str = "message/send";
 const TEXT: &[u8] = b"minutes of the meeting";
@@ -162,7 +162,8 @@ async fn a_file_on_a_card_is_uploaded_again_too() {
             "main_title": {"title": title},
             "horizontal_contents": [{
                 "key": "Minutes",
-                "file": {"inline": {"data": data, "file_name": "minutes.txt"}},
+                "type": "CARD_HORIZONTAL_CONTENT_TYPE_FILE",
+                "media": {"inline": {"data": data, "file_name": "minutes.txt"}},
             }],
             "card_action": {"link_type": "CARD_LINK_TYPE_URL", "url": "https://intranet.example.com"},
         }})
@@ -181,7 +182,7 @@ async fn a_file_on_a_card_is_uploaded_again_too() {
     assert_eq!(counts(&world).await, (2, 3, 2));
 
     // The same when a card takes the place of another.
-    let buttons = super::super::harness::example("SendMessageRequest", "send_button_interaction");
+    let buttons: pb::SendMessageRequest = example("SendMessageRequest", "send_button_interaction");
     let sent = client.send_message(buttons).await.unwrap().into_inner();
     world.sandbox.forget_media().await;
     let update = json!({
@@ -192,10 +193,7 @@ async fn a_file_on_a_card_is_uploaded_again_too() {
     });
     let update: pb::UpdateTemplateCardRequest =
         from_json("UpdateTemplateCardRequest", &update.to_string());
-    client
-        .update_template_card(update)
-        .await
-        .unwrap();
+    client.update_template_card(update).await.unwrap();
     assert_eq!(world.sandbox.calls(UPLOAD).await.len(), 3);
     world.stop().await;
 }
