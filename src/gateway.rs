@@ -101,7 +101,34 @@ impl Config {
             }
             Ok(_) => {}
         }
+        faults.extend(
+            self.callers
+                .iter()
+                .flat_map(|caller| self.unknown_names(caller)),
+        );
         faults
+    }
+
+    /// Apps and RPCs that a caller is given and that do not exist.
+    fn unknown_names(&self, caller: &access::Settings) -> Vec<String> {
+        let known_app =
+            |app: &&String| *app == "*" || self.apps.iter().any(|known| known.name == **app);
+        let known_rpc = |permission: &&String| {
+            let mut rpcs = all_methods();
+            match permission.strip_suffix('*') {
+                Some(service) => service.is_empty() || rpcs.any(|rpc| rpc.starts_with(service)),
+                None => rpcs.any(|rpc| rpc == **permission),
+            }
+        };
+        let apps = caller.apps.iter().filter(|app| !known_app(app));
+        let permissions = caller
+            .permissions
+            .iter()
+            .filter(|permission| !known_rpc(permission));
+        let apps = apps.map(|app| format!("caller {:?}: there is no app {app:?}", caller.name));
+        let permissions =
+            permissions.map(|rpc| format!("caller {:?}: there is no RPC {rpc:?}", caller.name));
+        apps.chain(permissions).collect()
     }
 }
 
@@ -266,6 +293,16 @@ fn service_name<S: tonic::server::NamedService>() -> String {
 /// The contract, read once.
 fn descriptors() -> FileDescriptorSet {
     prost::Message::decode(pb::DESCRIPTORS).expect("the build wrote the descriptor set")
+}
+
+/// Every RPC of the contract as permissions name it: `MessageService/SendMessage`.
+fn all_methods() -> impl Iterator<Item = String> {
+    let services = descriptors().file.into_iter().flat_map(|file| file.service);
+    services.flat_map(|service| {
+        let name = service.name().to_owned();
+        let methods = service.method.into_iter();
+        methods.map(move |method| format!("{name}/{}", method.name()))
+    })
 }
 
 /// The full names of all methods of `services`.

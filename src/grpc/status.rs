@@ -24,6 +24,10 @@ const ID_LIST_LIMIT_BYTES: usize = 1536;
 /// … and the violations, the rest of which ValidateMessage lists.
 const VIOLATIONS_LIMIT_BYTES: usize = 3072;
 
+/// What to do about a call that may have been carried out.
+const OUTCOME_UNKNOWN_HINT: &str =
+    "Repeat a send only with its request_id or under duplicate check; else look first.";
+
 /// A status with its details under way.
 struct Builder {
     code: Code,
@@ -187,7 +191,9 @@ pub fn wecom(error: &wecom::Error) -> Status {
             path,
             refusal: Some(refusal),
             ..
-        } => unknown().refusal(path, refusal),
+        // The errcode's own hint may say to repeat; that is not for a call that may
+        // have been carried out.
+        } => unknown().refusal(path, refusal).with("hint", OUTCOME_UNKNOWN_HINT),
         Error::OutcomeUnknown {
             path,
             refusal: None,

@@ -221,4 +221,24 @@ mod tests {
             "/wecom/cgi-bin/gettoken"
         );
     }
+
+    #[test]
+    fn values_that_cannot_work_are_named_all_at_once() {
+        #[derive(Deserialize)]
+        struct Defaults {
+            wecom: Settings,
+        }
+        let defaults: Defaults =
+            toml::from_str(include_str!("../config.default.toml")).expect("the defaults");
+        let mut settings = defaults.wecom;
+        assert_eq!(settings.faults(), Vec::<String>::new());
+        settings.upload_dir = Some("/nowhere/at/all".into());
+        settings.call_timeout = Duration::ZERO;
+        let faults = settings.faults();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(
+            faults[0].starts_with("wecom.call_timeout")
+                && faults[1].starts_with("wecom.upload_dir")
+        );
+    }
 }
