@@ -1,6 +1,7 @@
 //! The inbound door: gRPC. One thin adapter for each service: who calls and for
 //! which app, convert and call, answer. Nothing below knows of tonic.
 
+mod app_chat;
 mod caller;
 pub mod convert;
 mod gateway;
@@ -12,6 +13,7 @@ mod request_id;
 pub mod server;
 pub mod status;
 
+pub use app_chat::AppChatService;
 pub use caller::Callers;
 pub use gateway::GatewayService;
 pub use message::MessageService;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::errcode::Class;
 use super::error::{Error, Refusal};
 
 /// One endpoint of WeCom with its request.
@@ -30,6 +31,18 @@ pub trait Call: Send + Sync {
         &[]
     }
 
+    /// What the call takes of the limits that WeCom keeps for app chats.
+    fn chat_share(&self) -> Option<ChatShare<'_>> {
+        None
+    }
+
+    /// Whether this refusal of a repetition leaves open that an earlier attempt,
+    /// whose answer was lost, was carried out.
+    fn may_follow_success(&self, refusal: &Refusal) -> bool {
+        // WeCom refuses a bad request each time.
+        refusal.class() != Some(Class::InvalidRequest)
+    }
+
     /// Makes the error of a refusal, for endpoints that say more than a code.
     fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
         Error::Refused {
@@ -37,6 +50,17 @@ pub trait Call: Send + Sync {
             refusal,
         }
     }
+}
+
+/// A call's share of the limits that WeCom keeps for app chats (应用群聊).
+#[derive(Debug, Clone, Copy)]
+pub enum ChatShare<'a> {
+    /// One message to each of these members of a chat.
+    Message(&'a [String]),
+    /// One new chat.
+    Creation,
+    /// One change of a chat.
+    Change,
 }
 
 /// Which repetitions of a call do no harm.

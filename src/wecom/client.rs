@@ -9,6 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::app_chat::KnownChats;
 use super::breaker::Breaker;
 use super::call::{Call, Payload, Repeat};
 use super::content::{Media, MediaType, TaskCardName};
@@ -34,7 +35,7 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// (<https://developer.work.weixin.qq.com/document/path/90253>).
 const MEDIA_ID_LENGTH: usize = 44;
 /// What callers are told to wait when WeCom cannot be reached.
-const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 
 /// One app's client; clones share it.
 #[derive(Clone)]
@@ -50,6 +51,7 @@ struct Inner {
     pace: Pace,
     breaker: Breaker,
     uploads: Uploads,
+    chats: KnownChats,
     metrics: Metrics,
 }
 
@@ -120,6 +122,7 @@ impl Client {
             pace: Pace::new(&app.name, corp, app.daily_person_messages),
             breaker: Breaker::new(),
             uploads: Uploads::new(),
+            chats: KnownChats::new(),
             http,
             app,
             metrics,
@@ -180,8 +183,13 @@ impl Client {
         RenderedCardUpdate::new(update, self.agent_id())
     }
 
+    /// The chats whose members are known.
+    pub(super) fn chats(&self) -> &KnownChats {
+        &self.0.chats
+    }
+
     /// Puts media ids in the places of inline bytes.
-    async fn upload(
+    pub(super) async fn upload(
         &self,
         inline_media: impl Iterator<Item = (MediaType, &mut Media)>,
         deadline: Instant,
@@ -213,15 +221,10 @@ impl Client {
 
     /// Makes one call, with the repetitions that do no harm, before `deadline`.
     pub async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
-        let members = call.members();
-        let ticket = self
-            .0
-            .pace
-            .take(C::PATH, members, C::BASE_LIMITED)
-            .map_err(Error::Paced)?;
+        let taken = self.0.pace.take_for(call).map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
-            self.0.pace.give_back(&ticket, members);
+            self.0.pace.give_back_for(call, &taken);
         }
         result
     }
@@ -247,7 +250,7 @@ impl Client {
                     .token
                     .rejected(*generation)
                     .await
-                    .map_err(|error| unless_lost::<C>(lost, error))?;
+                    .map_err(|error| unless_lost(call, lost, error))?;
                 continue;
             }
             lost = lost.or(setback.lost(call.repeat()));
@@ -257,10 +260,8 @@ impl Client {
             match wait {
                 Some(wait) => sleep(wait).await,
                 None => {
-                    return Err(unless_lost::<C>(
-                        lost,
-                        self.give_up(call, setback, deadline),
-                    ));
+                    let error = self.give_up(call, setback, deadline);
+                    return Err(unless_lost(call, lost, error));
                 }
             }
         }
@@ -442,16 +443,16 @@ impl Setback {
 }
 
 /// An attempt whose answer was lost may have had its effect, whatever became of
-/// its repetitions; except that WeCom refuses a bad request each time.
-fn unless_lost<C: Call>(lost: Option<Reason>, error: Error) -> Error {
+/// its repetitions; except where their refusal tells.
+fn unless_lost<C: Call>(call: &C, lost: Option<Reason>, error: Error) -> Error {
     let Some(reason) = lost else { return error };
     match error {
         Error::OutcomeUnknown { .. }
         | Error::Deadline { sent: true, .. }
         | Error::AllRecipientsInvalid { .. } => error,
-        Error::Refused { path, refusal } => match refusal.class() {
-            Some(Class::InvalidRequest) => Error::Refused { path, refusal },
-            _ => Error::OutcomeUnknown {
+        Error::Refused { path, refusal } => match call.may_follow_success(&refusal) {
+            false => Error::Refused { path, refusal },
+            true => Error::OutcomeUnknown {
                 path,
                 reason: Reason::RefusedAfterLoss,
                 refusal: Some(refusal),
