@@ -43,9 +43,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         // Inline media stays one allocation from the socket to the upload.
         .bytes(".")
-        // RPCs that a release does not have yet answer UNIMPLEMENTED, as gRPC
-        // says of every method that a server lacks.
-        .generate_default_stubs(true)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -18,10 +18,11 @@ use crate::access::{self, Access};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
+use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::{
-    AppChatService, Callers, GatewayService, MessageService, RequestIds, health, observe, pb,
-    server,
+    AppChatService, Callers, GatewayService, MediaService, MessageService, RequestIds,
+    UPLOAD_DECODE_LIMIT_BYTES, health, observe, pb, server,
 };
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
@@ -95,7 +96,7 @@ impl Config {
             Err(more) => faults.extend(more),
             Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
                 faults.push(format!(
-                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or pass --insecure",
+                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or say `serve --insecure`",
                     self.grpc.listen
                 ));
             }
@@ -141,6 +142,7 @@ impl Gateway {
         let services = vec![
             service_name::<AppChatServiceServer<AppChatService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
+            service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
         ];
         let health_state = health::State::new(services.iter().map(String::as_str));
@@ -314,12 +316,17 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let media = MediaServiceServer::new(MediaService::new(callers.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(UPLOAD_DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
         .add_service(app_chat)
+        .add_service(media)
         .add_service(gateway)
         .add_service(health::service(health.clone()))
         .add_service(reflection.build_v1().context("reflection v1")?)

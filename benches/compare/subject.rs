@@ -26,6 +26,36 @@ pub(crate) async fn echo() -> Outcome<()> {
                 ..Default::default()
             }))
         }
+        async fn validate_message(
+            &self,
+            _: Request<pb::ValidateMessageRequest>,
+        ) -> Result<Response<pb::ValidateMessageResponse>, Status> {
+            Err(Status::unimplemented("an echo"))
+        }
+        async fn recall_message(
+            &self,
+            _: Request<pb::RecallMessageRequest>,
+        ) -> Result<Response<pb::RecallMessageResponse>, Status> {
+            Err(Status::unimplemented("an echo"))
+        }
+        async fn update_template_card(
+            &self,
+            _: Request<pb::UpdateTemplateCardRequest>,
+        ) -> Result<Response<pb::UpdateTemplateCardResponse>, Status> {
+            Err(Status::unimplemented("an echo"))
+        }
+        async fn update_task_card(
+            &self,
+            _: Request<pb::UpdateTaskCardRequest>,
+        ) -> Result<Response<pb::UpdateTaskCardResponse>, Status> {
+            Err(Status::unimplemented("an echo"))
+        }
+        async fn get_send_statistics(
+            &self,
+            _: Request<pb::GetSendStatisticsRequest>,
+        ) -> Result<Response<pb::GetSendStatisticsResponse>, Status> {
+            Err(Status::unimplemented("an echo"))
+        }
     }
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?.with_nodelay(Some(true));
     process::ready(&format!("http://{}", incoming.local_addr()?));

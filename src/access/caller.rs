@@ -31,6 +31,7 @@ pub struct Caller {
     name: String,
     permissions: Vec<String>,
     apps: Vec<String>,
+    api_paths: Vec<&'static str>,
 }
 
 impl Caller {
@@ -48,6 +49,14 @@ impl Caller {
                     .strip_suffix(ALL)
                     .is_some_and(|service| service.ends_with('/') && rpc.starts_with(service))
         })
+    }
+
+    /// The path of WeCom as the operator listed it for this caller.
+    pub fn api_path(&self, path: &str) -> Option<&'static str> {
+        self.api_paths
+            .iter()
+            .find(|listed| **listed == path)
+            .copied()
     }
 
     /// Whether it may use `app`.
@@ -84,6 +93,8 @@ impl Access {
                 name: String::new(),
                 permissions: all.clone(),
                 apps: all,
+                // Off unless an operator lists a path for a caller.
+                api_paths: Vec::new(),
             })
         });
         Ok(Self {
@@ -131,6 +142,7 @@ fn read(settings: &Settings) -> Result<([u8; 32], Arc<Caller>), String> {
         token_sha256,
         permissions,
         apps,
+        api_paths,
     } = settings;
     if name.is_empty() {
         return Err("`name` is empty".into());
@@ -157,8 +169,28 @@ fn read(settings: &Settings) -> Result<([u8; 32], Arc<Caller>), String> {
         name: name.clone(),
         permissions: permissions.clone(),
         apps: apps.clone(),
+        api_paths: api_paths
+            .iter()
+            .flatten()
+            .map(|path| listed(path))
+            .collect::<Result<_, _>>()?,
     };
     Ok((digest, Arc::new(caller)))
+}
+
+/// A listed path. It lives as long as the process, as our own paths do.
+fn listed(path: &str) -> Result<&'static str, String> {
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_/".contains(&byte);
+    if path.is_empty() || !path.bytes().all(plain) || path.starts_with('/') {
+        return Err(format!(
+            "`api_paths` has {path:?}; write it as in \"agent/get\""
+        ));
+    }
+    if path == "gettoken" {
+        return Err("`api_paths` cannot have gettoken; there is AuthService.GetAccessToken".into());
+    }
+    Ok(Box::leak(path.to_owned().into_boxed_str()))
 }
 
 #[cfg(test)]
@@ -172,6 +204,7 @@ mod tests {
             token_sha256: token_sha256.map(str::to_owned),
             permissions: vec!["MessageService/*".into(), "GatewayService/ListApps".into()],
             apps: vec!["youxiao".into()],
+            api_paths: Some(vec!["agent/get".into()]),
         }
     }
 
@@ -208,6 +241,25 @@ mod tests {
         assert!(!caller.may_call("GatewayService/CallApi"));
         assert!(!caller.may_call("MessageServices/Other"));
         assert!(caller.may_use("youxiao") && !caller.may_use("other"));
+    }
+
+    #[test]
+    fn paths_are_those_that_are_listed() {
+        let access = Access::new(&[settings(Some(&"0".repeat(64)))]).unwrap();
+        let caller = &access.callers[0].1;
+        assert_eq!(caller.api_path("agent/get"), Some("agent/get"));
+        assert_eq!(caller.api_path("agent/set"), None);
+        assert_eq!(
+            Access::new(&[])
+                .unwrap()
+                .identify(None)
+                .unwrap()
+                .api_path("agent/get"),
+            None
+        );
+        for path in ["", "/agent/get", "agent/get?x=1", "../agent", "gettoken"] {
+            assert!(listed(path).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -18,4 +18,6 @@ pub struct Settings {
     pub permissions: Vec<String>,
     /// Apps that it may use; `*` is all.
     pub apps: Vec<String>,
+    /// Paths of WeCom that it may call by GatewayService.CallApi; none when absent.
+    pub api_paths: Option<Vec<String>>,
 }

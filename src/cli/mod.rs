@@ -7,7 +7,9 @@
 
 mod check;
 mod command;
+mod connection;
 mod dev;
+mod doctor;
 mod health;
 mod sandbox;
 mod send;

@@ -1,43 +1,43 @@
 //! `wecomgw send`: one message through a running gateway.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
-use tonic::metadata::MetadataValue;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
-use tonic::{Request, Status};
-use tonic_types::StatusExt as _;
+use clap::{ArgGroup, Args};
 
-use super::command::connect;
+use super::connection::{GatewayArguments, explain};
 use crate::grpc::pb;
 use crate::grpc::pb::message_service_client::MessageServiceClient;
 
+/// Bytes of the largest file that travels within a message (`InlineMedia` of the
+/// contract).
+const LARGEST_FILE_BYTES: u64 = 2 * 1024 * 1024;
+
 #[derive(Args)]
+#[command(group = ArgGroup::new("recipients").required(true).multiple(true))]
+#[command(group = ArgGroup::new("content").required(true))]
 pub(super) struct Arguments {
-    /// The gateway: http://host:port or https://host:port.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051",
-        env = "WECOMGW_ADDRESS"
-    )]
-    address: String,
+    #[command(flatten)]
+    gateway: GatewayArguments,
     /// Name of the app; may be left out when there is only one.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     app: String,
     /// Members to send to, by user id; repeat or separate by commas.
-    #[arg(long, value_name = "USER_ID", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "USER_ID",
+        value_delimiter = ',',
+        group = "recipients"
+    )]
     to: Vec<String>,
     /// Departments to send to, by number.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', group = "recipients")]
     department: Vec<u32>,
     /// Tags to send to, by number.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', group = "recipients")]
     tag: Vec<u32>,
     /// Send to everyone whom the app can see.
-    #[arg(long)]
+    #[arg(long, group = "recipients", conflicts_with_all = ["to", "department", "tag"])]
     everyone: bool,
     /// Send this plain text.
     #[arg(long, group = "content")]
@@ -49,38 +49,22 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH", group = "content")]
     file: Option<PathBuf>,
     /// Makes a repetition of the same command harmless.
-    #[arg(long, value_name = "ID", default_value = "")]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
     /// Check the message and its quota; send nothing.
     #[arg(long)]
     dry_run: bool,
-    /// File that holds the API token.
-    #[arg(long, value_name = "PATH", env = "WECOMGW_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file of the certificate authority of an https gateway.
-    #[arg(long, value_name = "PATH")]
-    ca_file: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut client = client(&arguments).await?;
-    let token = match &arguments.token_file {
-        Some(path) => Some(
-            std::fs::read_to_string(path)
-                .map(SecretString::from)
-                .with_context(|| format!("cannot read the token file {}", path.display()))?,
-        ),
-        None => None,
-    };
-    let dry_run = arguments.dry_run;
+    let (gateway, dry_run) = (arguments.gateway.clone(), arguments.dry_run);
     let message = message(arguments)?;
+    let connection = gateway.connect().await?;
+    let mut client = MessageServiceClient::new(connection.channel());
     if dry_run {
-        let request = with_token(
-            pb::ValidateMessageRequest {
-                message: Some(message),
-            },
-            token,
-        )?;
+        let request = connection.request(pb::ValidateMessageRequest {
+            message: Some(message),
+        });
         let reply = client
             .validate_message(request)
             .await
@@ -88,7 +72,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         return verdict(reply.into_inner());
     }
     let reply = client
-        .send_message(with_token(message, token)?)
+        .send_message(connection.request(message))
         .await
         .map_err(|status| explain(&status))?
         .into_inner();
@@ -127,42 +111,6 @@ fn join(ids: &[u32]) -> String {
         .join(", ")
 }
 
-async fn client(
-    arguments: &Arguments,
-) -> anyhow::Result<MessageServiceClient<tonic::transport::Channel>> {
-    let address = &arguments.address;
-    let mut endpoint = Endpoint::from_shared(address.clone())
-        .ok()
-        .filter(|endpoint| endpoint.uri().scheme().is_some())
-        .with_context(|| format!("{address:?} is no address; write http://host:port"))?;
-    if address.starts_with("https://") {
-        let mut tls = ClientTlsConfig::new();
-        let path = arguments
-            .ca_file
-            .as_ref()
-            .context("an https gateway needs --ca-file")?;
-        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        tls = tls.ca_certificate(Certificate::from_pem(pem));
-        endpoint = endpoint.tls_config(tls)?;
-    }
-    let advice = format!(
-        "no gateway answers on {address}; start one with `wecomgw dev`, or name another with --address"
-    );
-    let channel = connect(endpoint, advice).await?;
-    Ok(MessageServiceClient::new(channel))
-}
-
-fn with_token<T>(message: T, token: Option<SecretString>) -> anyhow::Result<Request<T>> {
-    let mut request = Request::new(message);
-    if let Some(token) = token {
-        let value = format!("Bearer {}", token.expose_secret().trim());
-        let mut value = MetadataValue::try_from(value).context("the token file holds no token")?;
-        value.set_sensitive(true);
-        request.metadata_mut().insert("authorization", value);
-    }
-    Ok(request)
-}
-
 fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
     let kind = match (arguments.text, arguments.markdown, arguments.file) {
         (Some(content), ..) => pb::content::Kind::Text(pb::Text {
@@ -171,8 +119,7 @@ fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
         }),
         (_, Some(content), _) => pb::content::Kind::Markdown(pb::Markdown { content }),
         (.., Some(path)) => {
-            let data =
-                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let data = read(&path)?;
             let name = path.file_name().and_then(|name| name.to_str());
             let file_name = name
                 .context("the file has no name that is text")?
@@ -202,6 +149,18 @@ fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
     })
 }
 
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let unreadable = || format!("cannot read {}", path.display());
+    let size = std::fs::metadata(path).with_context(unreadable)?.len();
+    if size > LARGEST_FILE_BYTES {
+        bail!(
+            "{} has {size} bytes; at most {LARGEST_FILE_BYTES} (2 MiB) can be sent like this",
+            path.display()
+        );
+    }
+    std::fs::read(path).with_context(unreadable)
+}
+
 fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
     for violation in &reply.violations {
         println!("{}: {}", violation.field, violation.description);
@@ -224,37 +183,4 @@ fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {
         reply.body_size_bytes
     );
     Ok(())
-}
-
-/// A status as a person wants to read it.
-fn explain(status: &Status) -> anyhow::Error {
-    let mut text = format!("{:?}: {}", status.code(), status.message());
-    let details = status.get_error_details();
-    let request = details.bad_request();
-    let violations = request.map_or(&[][..], |request| &request.field_violations);
-    // A single one is the message already.
-    for violation in violations.iter().filter(|_| violations.len() > 1) {
-        text.push_str(&format!(
-            "\n  {}: {}",
-            violation.field, violation.description
-        ));
-    }
-    if let Some(info) = details.error_info() {
-        text.push_str(&format!("\n  reason {}", info.reason));
-        for key in [
-            "errcode",
-            "hint",
-            "refused_ip",
-            "invalid_user_ids",
-            "unlicensed_user_ids",
-        ] {
-            if let Some(value) = info.metadata.get(key).filter(|value| !value.is_empty()) {
-                text.push_str(&format!("\n  {key}: {value}"));
-            }
-        }
-    }
-    if let Some(wait) = details.retry_info().and_then(|retry| retry.retry_delay) {
-        text.push_str(&format!("\n  try again in {} s", wait.as_secs_f64().ceil()));
-    }
-    anyhow::anyhow!(text)
 }

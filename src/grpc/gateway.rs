@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use tonic::{Request, Response, Status};
 
 use super::caller::Callers;
-use super::{convert, pb};
+use super::{convert, pb, status};
+use crate::wecom::raw::{Raw, redact};
 
 /// The adapter of GatewayService.
 pub struct GatewayService {
@@ -50,5 +51,48 @@ impl pb::gateway_service_server::GatewayService for GatewayService {
             apps.push(convert::gateway::app(client, client.state().await));
         }
         Ok(Response::new(pb::ListAppsResponse { apps }))
+    }
+
+    async fn diagnose_app(
+        &self,
+        request: Request<pb::DiagnoseAppRequest>,
+    ) -> Result<Response<pb::DiagnoseAppResponse>, Status> {
+        let caller = self.callers.admit(&request, "GatewayService/DiagnoseApp")?;
+        let client = caller.app(&request.get_ref().app)?;
+        let checks = client.diagnose(caller.deadline).await;
+        let checks = checks.into_iter().map(convert::gateway::check).collect();
+        Ok(Response::new(pb::DiagnoseAppResponse { checks }))
+    }
+
+    async fn call_api(
+        &self,
+        request: Request<pb::CallApiRequest>,
+    ) -> Result<Response<pb::CallApiResponse>, Status> {
+        let caller = self.callers.admit(&request, "GatewayService/CallApi")?;
+        let pb::CallApiRequest {
+            app,
+            path,
+            query,
+            json_body,
+        } = request.into_inner();
+        let client = caller.app(&app)?;
+        let path = caller.api_path(&path)?;
+        let raw = Raw {
+            path,
+            query: query.into_iter().collect(),
+            json_body,
+        };
+        let violations = raw.check();
+        if !violations.is_empty() {
+            return Err(status::invalid(violations));
+        }
+        let mut answer = client
+            .call(&raw, caller.deadline)
+            .await
+            .map_err(|error| status::wecom(&error))?;
+        redact(&mut answer);
+        Ok(Response::new(pb::CallApiResponse {
+            json_body: answer.to_string(),
+        }))
     }
 }

@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::directory::{Roster, Scope};
 use super::duplicate::Duplicates;
 use super::fault::Faults;
+use super::gallery::Gallery;
 use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::media::Shelf;
@@ -27,6 +28,7 @@ pub(super) struct Corp {
     pub(super) clock: Clock,
     pub(super) tokens: Tokens,
     pub(super) shelf: Shelf,
+    pub(super) gallery: Gallery,
     pub(super) inbox: Inbox,
     pub(super) duplicates: Duplicates,
     pub(super) pace: Pace,
@@ -54,6 +56,7 @@ impl Corp {
             clock,
             tokens: Tokens::new(),
             shelf: Shelf::new(),
+            gallery: Gallery::new(),
             inbox: Inbox::new(),
             duplicates: Duplicates::new(),
             pace: Pace::new(),

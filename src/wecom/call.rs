@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::errcode::Class;
 use super::error::{Error, Refusal};
+use super::media::Spooled;
 
 /// One endpoint of WeCom with its request.
 pub trait Call: Send + Sync {
@@ -18,6 +19,12 @@ pub trait Call: Send + Sync {
     const BASE_LIMITED: bool = true;
     /// The answer, beside `errcode` and `errmsg`.
     type Reply: DeserializeOwned + Send;
+
+    /// Path below `/cgi-bin/`; another than [`Call::PATH`] only where an operator
+    /// lists the paths.
+    fn path(&self) -> &'static str {
+        Self::PATH
+    }
 
     /// Whether and when the call may be repeated.
     fn repeat(&self) -> Repeat;
@@ -36,19 +43,19 @@ pub trait Call: Send + Sync {
         None
     }
 
+    /// Makes the error of a refusal, for endpoints that say more than a code.
+    fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
+        Error::Refused {
+            path: self.path(),
+            refusal,
+        }
+    }
+
     /// Whether this refusal of a repetition leaves open that an earlier attempt,
     /// whose answer was lost, was carried out.
     fn may_follow_success(&self, refusal: &Refusal) -> bool {
         // WeCom refuses a bad request each time.
         refusal.class() != Some(Class::InvalidRequest)
-    }
-
-    /// Makes the error of a refusal, for endpoints that say more than a code.
-    fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
-        Error::Refused {
-            path: Self::PATH,
-            refusal,
-        }
     }
 }
 
@@ -81,6 +88,14 @@ pub enum Payload {
     Query(Vec<(&'static str, String)>),
     /// A POST with this JSON.
     Json(Bytes),
+    /// A call that a caller put together: a GET without a body, else a POST with
+    /// this JSON.
+    Raw {
+        /// Query parameters, beside the token.
+        query: Vec<(String, String)>,
+        /// The body.
+        body: Option<Bytes>,
+    },
     /// A POST with one file, as `multipart/form-data`.
     File(Arc<File>),
 }
@@ -95,10 +110,20 @@ impl Payload {
 
 /// A file to upload.
 pub struct File {
-    /// WeCom's `type` in the query.
-    pub media_type: &'static str,
+    /// WeCom's `type` in the query; the upload of pictures has none.
+    pub media_type: Option<&'static str>,
     /// The name that recipients see.
     pub file_name: String,
+    /// Its MIME type.
+    pub content_type: &'static str,
     /// The bytes.
-    pub data: Bytes,
+    pub data: FileData,
+}
+
+/// Where the bytes of a file are until they are sent.
+pub enum FileData {
+    /// In memory: they came inside a message.
+    Memory(Bytes),
+    /// On disk: they came as a stream.
+    Disk(Spooled),
 }

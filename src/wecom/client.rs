@@ -2,10 +2,12 @@
 //! circuit, token, exchange, errcode, repetition.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +17,13 @@ use super::call::{Call, Payload, Repeat};
 use super::content::{Media, MediaType, TaskCardName};
 use super::errcode::Class;
 use super::error::{Error, Held, Reason, Refusal, Result};
-use super::media::Uploads;
+use super::media::{Uploads, Used};
 use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
 use super::token::{Source, Token, TokenState, Tokens};
-use super::transport::{self, Fault};
+use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
 /// (<https://developer.work.weixin.qq.com/document/path/90313>), attempts included here.
@@ -45,6 +47,7 @@ struct Inner {
     app: Resolved,
     call_timeout: Duration,
     upload_timeout: Duration,
+    upload_dir: Option<PathBuf>,
     task_card_name: TaskCardName,
     http: reqwest::Client,
     token: Source,
@@ -117,6 +120,7 @@ impl Client {
         Self(Arc::new(Inner {
             call_timeout: settings.call_timeout,
             upload_timeout: settings.upload_timeout,
+            upload_dir: settings.upload_dir.clone(),
             task_card_name: settings.task_card_name,
             token: Source::new(app.clone(), http.clone(), tokens, metrics.clone()),
             pace: Pace::new(&app.name, corp, app.daily_person_messages),
@@ -153,6 +157,11 @@ impl Client {
         }
     }
 
+    /// Makes sure that there is a token.
+    pub(super) async fn fetch_token(&self, deadline: Instant) -> Result<()> {
+        self.0.token.get(deadline).await.map(|_| ())
+    }
+
     /// Keeps the token fresh until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         self.0.token.clone().run(shutdown).await;
@@ -164,8 +173,10 @@ impl Client {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        self.upload(send.content.inline_media(), deadline).await?;
-        Rendered::new(send, self.agent_id(), self.0.task_card_name)
+        let uploads = self.upload(send.content.inline_media(), deadline).await?;
+        let mut rendered = Rendered::new(send, self.agent_id(), self.0.task_card_name)?;
+        rendered.uploads = uploads;
+        Ok(rendered)
     }
 
     /// Checks an update of a template card, uploads the files in it, and renders
@@ -179,8 +190,10 @@ impl Client {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        self.upload(update.inline_media(), deadline).await?;
-        RenderedCardUpdate::new(update, self.agent_id())
+        let uploads = self.upload(update.inline_media(), deadline).await?;
+        let mut rendered = RenderedCardUpdate::new(update, self.agent_id())?;
+        rendered.uploads = uploads;
+        Ok(rendered)
     }
 
     /// The chats whose members are known.
@@ -188,19 +201,33 @@ impl Client {
         &self.0.chats
     }
 
-    /// Puts media ids in the places of inline bytes.
+    /// Puts media ids in the places of inline bytes, and tells which.
     pub(super) async fn upload(
         &self,
         inline_media: impl Iterator<Item = (MediaType, &mut Media)>,
         deadline: Instant,
-    ) -> Result<()> {
+    ) -> Result<Vec<Used>> {
+        let mut used = Vec::new();
         for (media_type, media) in inline_media {
-            self.0
-                .uploads
-                .replace(self, media_type, media, deadline)
-                .await?;
+            let uploads = &self.0.uploads;
+            used.extend(uploads.replace(self, media_type, media, deadline).await?);
         }
-        Ok(())
+        Ok(used)
+    }
+
+    /// What was uploaded for the app.
+    pub(super) fn uploads(&self) -> &Uploads {
+        &self.0.uploads
+    }
+
+    /// Where uploads wait; `None` is the system's folder for temporary files.
+    pub(super) fn upload_dir(&self) -> Option<&Path> {
+        self.0.upload_dir.as_deref()
+    }
+
+    /// Longest wait for an answer, and for each piece of one.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.0.call_timeout
     }
 
     /// Whether a message to `members` would be held back now. Takes nothing.
@@ -221,6 +248,17 @@ impl Client {
 
     /// Makes one call, with the repetitions that do no harm, before `deadline`.
     pub async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
+        let Json(reply) = self.ask(call, deadline).await?;
+        Ok(reply)
+    }
+
+    /// Like [`Client::call`], where the answer is a file. What is repeated ends where
+    /// its bytes begin.
+    pub(super) async fn open<C: Call>(&self, call: &C, deadline: Instant) -> Result<Opened> {
+        self.ask(call, deadline).await
+    }
+
+    async fn ask<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
         let taken = self.0.pace.take_for(call).map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
@@ -229,7 +267,7 @@ impl Client {
         result
     }
 
-    async fn repeat<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
+    async fn repeat<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
         let payload = call.payload();
         let mut waits = ExponentialBuilder::new()
             .with_min_delay(SHORTEST_WAIT)
@@ -294,12 +332,12 @@ impl Client {
         (in_time && self.0.breaker.may_repeat()).then_some(wait)
     }
 
-    async fn attempt<C: Call>(
+    async fn attempt<C: Call, A: Answer>(
         &self,
         call: &C,
         payload: &Payload,
         deadline: Instant,
-    ) -> std::result::Result<C::Reply, Setback> {
+    ) -> std::result::Result<A, Setback> {
         self.0
             .breaker
             .admit()
@@ -308,17 +346,17 @@ impl Client {
         let begun = Instant::now();
         let timeout = match payload {
             Payload::File(_) => self.0.upload_timeout,
-            Payload::Query(_) | Payload::Json(_) => self.0.call_timeout,
+            Payload::Query(_) | Payload::Json(_) | Payload::Raw { .. } => self.0.call_timeout,
         };
         let own_deadline = begun + timeout;
-        let answer = transport::exchange(
+        let answer = A::ask(
             &self.0.http,
-            token.url(C::PATH),
+            token.url(call.path()),
             payload,
             own_deadline.min(deadline),
         )
         .await;
-        self.0.metrics.exchanged(C::PATH, begun.elapsed());
+        self.0.metrics.exchanged(call.path(), begun.elapsed());
         let result = self.read(call, &token, answer);
         // A caller in a hurry says nothing about WeCom.
         let hurried =
@@ -333,23 +371,21 @@ impl Client {
         result
     }
 
-    fn read<C: Call>(
+    fn read<C: Call, A>(
         &self,
         call: &C,
         token: &Token,
-        answer: std::result::Result<bytes::Bytes, Fault>,
-    ) -> std::result::Result<C::Reply, Setback> {
-        let body = answer.map_err(|fault| match fault {
-            Fault::Unsent(reason) => Setback::Unsent(reason),
-            Fault::Lost(reason) => Setback::Lost(reason),
-        })?;
-        let refusal = match transport::decode::<C::Reply>(&body).map_err(Setback::Lost)? {
-            Ok(reply) => return Ok(reply),
-            Err(refusal) => refusal,
+        answer: std::result::Result<std::result::Result<A, (Refusal, Bytes)>, Fault>,
+    ) -> std::result::Result<A, Setback> {
+        let (refusal, body) = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(refused)) => refused,
+            Err(Fault::Unsent(reason)) => return Err(Setback::Unsent(reason)),
+            Err(Fault::Lost(reason)) => return Err(Setback::Lost(reason)),
         };
         self.0
             .metrics
-            .refused(&self.0.app.name, C::PATH, refusal.errcode);
+            .refused(&self.0.app.name, call.path(), refusal.errcode);
         Err(match refusal.class() {
             Some(Class::TokenRejected) => Setback::TokenRejected(token.generation, refusal),
             Some(Class::Busy) => Setback::Busy(refusal),
@@ -362,7 +398,7 @@ impl Client {
 
     /// The error of the last attempt.
     fn give_up<C: Call>(&self, call: &C, setback: Setback, deadline: Instant) -> Error {
-        let path = C::PATH;
+        let path = call.path();
         let retry_after = UNREACHABLE_WAIT;
         let effect = call.repeat() != Repeat::Freely;
         let error = match setback {
@@ -460,7 +496,7 @@ fn unless_lost<C: Call>(call: &C, lost: Option<Reason>, error: Error) -> Error {
         },
         Error::Deadline { path, .. } => Error::Deadline { path, sent: true },
         _ => Error::OutcomeUnknown {
-            path: C::PATH,
+            path: call.path(),
             reason,
             refusal: None,
         },

@@ -164,7 +164,7 @@ impl Pace {
             Some(share) => Some(self.take_chat(share, chat::Day::at(SystemTime::now()))?),
             None => None,
         };
-        match self.take(C::PATH, call.members(), C::BASE_LIMITED) {
+        match self.take(call.path(), call.members(), C::BASE_LIMITED) {
             Ok(ticket) => Ok(Taken { ticket, chat }),
             Err(held) => {
                 self.give_back_chat(share, chat.as_ref());

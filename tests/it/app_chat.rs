@@ -452,6 +452,16 @@ async fn a_file_is_uploaded_once_for_chats_and_members() {
     for call in world.sandbox.calls(SEND).await {
         assert_eq!(&call["body"]["file"]["media_id"], media_id);
     }
+
+    // A file that WeCom has lost is uploaded once more, and not for ever.
+    world.sandbox.fault(SEND, errcode(40007), 1).await;
+    SendChatMessage.call(&world, &to_chat).await.unwrap();
+    assert_eq!(world.sandbox.calls("media/upload").await.len(), 3);
+    assert_eq!(world.sandbox.calls(SEND).await.len(), 4);
+    world.sandbox.fault(SEND, errcode(40007), 0).await;
+    let status = SendChatMessage.call(&world, &to_chat).await.unwrap_err();
+    assert_eq!(details(&status).1["errcode"], "40007");
+    assert_eq!(world.sandbox.calls(SEND).await.len(), 6);
     world.stop().await;
 }
 

@@ -25,6 +25,7 @@ use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
+use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 use wecomgw::sandbox::{self, Sandbox};
 use wecomgw::telemetry;
@@ -130,6 +131,12 @@ impl SandboxHandle {
         self.json(self.body(request, &settings)).await
     }
 
+    /// Forgets every upload, as if its three days had passed.
+    pub(crate) async fn forget_media(&self) {
+        let request = self.http.delete(format!("{}/sandbox/media", self.url));
+        self.json(request).await;
+    }
+
     /// Makes the next `count` calls of `path` fail in the way of `fault`.
     pub(crate) async fn fault(&self, path: &str, fault: Value, count: u32) {
         self.post(
@@ -217,6 +224,10 @@ impl World {
         AppChatServiceClient::new(self.channel())
     }
 
+    pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
+        MediaServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
     }
@@ -295,11 +306,25 @@ impl Process {
         }
     }
 
+    fn channel(&self) -> Watched {
+        Watched(
+            Endpoint::from_shared(self.grpc.clone())
+                .unwrap()
+                .connect_lazy(),
+        )
+    }
+
     pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
-        let channel = Endpoint::from_shared(self.grpc.clone())
-            .unwrap()
-            .connect_lazy();
-        MessageServiceClient::new(Watched(channel))
+        MessageServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
+        MediaServiceClient::new(self.channel())
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: nothing more is written. Gives back what a next process finds.
@@ -343,6 +368,14 @@ pub(crate) fn from_json<T: prost::Message + Default>(message: &str, json: &str) 
     let message = DynamicMessage::deserialize(descriptor, &mut deserializer)
         .unwrap_or_else(|error| panic!("{error} in {json}"));
     message.transcode_to().unwrap()
+}
+
+/// The request of an example.
+pub(crate) fn example<T: prost::Message + Default>(message: &str, name: &str) -> T {
+    from_json(
+        message,
+        &std::fs::read_to_string(format!("examples/{name}.json")).unwrap(),
+    )
 }
 
 /// A SendMessageRequest from its JSON form.

@@ -12,6 +12,7 @@ mod bad_input;
 mod faults;
 mod gateway;
 mod harness;
+mod media;
 mod message;
 mod request_id;
 mod update;

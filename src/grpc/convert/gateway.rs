@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::grpc::pb;
+use crate::wecom::diagnosis::{Check, Verdict};
 use crate::wecom::{AppState, Client, QuotaState, TokenState};
 
 pub(in crate::grpc) fn app(client: &Client, state: AppState) -> pb::App {
@@ -18,6 +19,29 @@ pub(in crate::grpc) fn app(client: &Client, state: AppState) -> pb::App {
         token: Some(token(state)),
         quotas: quotas.into_iter().map(quota).collect(),
         circuit_open,
+    }
+}
+
+pub(in crate::grpc) fn check(check: Check) -> pb::DiagnosisCheck {
+    let Check {
+        name,
+        verdict,
+        finding,
+        remedy,
+        errcode,
+    } = check;
+    let verdict = match verdict {
+        Verdict::Ok => pb::DiagnosisVerdict::Ok,
+        Verdict::Warning => pb::DiagnosisVerdict::Warning,
+        Verdict::Failed => pb::DiagnosisVerdict::Failed,
+        Verdict::Skipped => pb::DiagnosisVerdict::Skipped,
+    };
+    pb::DiagnosisCheck {
+        name: name.to_owned(),
+        verdict: verdict.into(),
+        finding,
+        remedy,
+        errcode,
     }
 }
 

@@ -5,5 +5,6 @@ pub(super) mod app_chat;
 mod card;
 pub(super) mod content;
 pub(super) mod gateway;
+pub(super) mod media;
 pub(super) mod message;
 pub(super) mod update;

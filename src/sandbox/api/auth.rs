@@ -1,7 +1,8 @@
-//! gettoken, and the one gated call that needs no parameters.
+//! gettoken, and what an app may ask about WeCom and itself.
 //!
 //! Source: <https://developer.work.weixin.qq.com/document/path/91039> (read 2026-02),
-//! <https://developer.work.weixin.qq.com/document/path/92520>.
+//! <https://developer.work.weixin.qq.com/document/path/92520>,
+//! <https://developer.work.weixin.qq.com/document/path/90227>.
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, json};
@@ -15,6 +16,7 @@ pub(super) fn find(path: &str) -> Option<Endpoint> {
     match path {
         "gettoken" => Some(Endpoint::Open(get_token)),
         "get_api_domain_ip" => Some(Endpoint::Gated(get_api_domain_ip)),
+        "agent/get" => Some(Endpoint::Gated(get_agent)),
         _ => None,
     }
 }
@@ -61,4 +63,32 @@ fn get_api_domain_ip(_: &mut Corp, _: usize, _: &Call) -> Answer {
         "ip_list".into(),
         json!(["203.0.113.10", "203.0.113.11"]),
     )]))
+}
+
+/// The app of the token, which may ask about itself alone.
+fn get_agent(corp: &mut Corp, app: usize, call: &Call) -> Answer {
+    let app = &corp.apps[app];
+    let Some(agent_id) = call.query("agentid").and_then(|id| id.parse::<u32>().ok()) else {
+        return Refusal::new(40056, "invalid agentid").into();
+    };
+    if agent_id != app.agent_id {
+        let text = "not allow operate another agent with this accesstoken";
+        return Refusal::new(301_002, text).into();
+    }
+    let users = app.visible.user_ids.iter().map(|id| json!({"userid": id}));
+    Answer::ok(Map::from_iter([
+        ("agentid".into(), agent_id.into()),
+        ("name".into(), app.name.clone().into()),
+        ("close".into(), u8::from(!app.enabled).into()),
+        ("redirect_domain".into(), "oa.example.com".into()),
+        (
+            "allow_userinfos".into(),
+            json!({"user": users.collect::<Vec<_>>()}),
+        ),
+        (
+            "allow_partys".into(),
+            json!({"partyid": app.visible.department_ids}),
+        ),
+        ("allow_tags".into(), json!({"tagid": []})),
+    ]))
 }

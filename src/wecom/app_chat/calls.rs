@@ -96,22 +96,33 @@ impl Client {
         })
     }
 
-    /// Checks a message, uploads the media in it, and sends it to its chat.
+    /// Checks a message, uploads the media in it, and sends it to its chat. Where
+    /// WeCom has lost media that were uploaded earlier for the same bytes, it does so
+    /// once more.
     pub async fn send_to_chat(&self, mut send: Send, deadline: Instant) -> Result<()> {
         let violations = send.check();
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        let members = self.chats().members(self, &send.chat_id, deadline).await?;
-        self.upload(send.content.inline_media(), deadline).await?;
-        let rendered = RenderedSend::new(&send, members)?;
-        let sent = self.call(&rendered, deadline).await;
-        if let Err(Error::Refused { refusal, .. }) = &sent
-            && NOT_OURS.contains(&refusal.errcode)
-        {
-            self.chats().forget(&send.chat_id).await;
+        let mut spare = send.spare();
+        loop {
+            let members = self.chats().members(self, &send.chat_id, deadline).await?;
+            let uploads = self.upload(send.content.inline_media(), deadline).await?;
+            let rendered = RenderedSend::new(&send, members)?;
+            let Err(error) = self.call(&rendered, deadline).await else {
+                return Ok(());
+            };
+            if let Error::Refused { refusal, .. } = &error
+                && NOT_OURS.contains(&refusal.errcode)
+            {
+                self.chats().forget(&send.chat_id).await;
+            }
+            let lost = self.media_was_lost(&uploads, &error).await;
+            match spare.take() {
+                Some(again) if lost => send = again,
+                _ => return Err(error),
+            }
         }
-        sent.map(|_| ())
     }
 }
 

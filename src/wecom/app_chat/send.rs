@@ -48,6 +48,13 @@ impl Send {
         found.into_violations()
     }
 
+    /// A copy, if media stand in the message as bytes: enough to upload them again.
+    /// The bytes are shared.
+    pub(super) fn spare(&mut self) -> Option<Self> {
+        let inline = self.content.inline_media().next().is_some();
+        inline.then(|| self.clone())
+    }
+
     /// The request body. Fails on media that are still inline.
     fn body(&self) -> std::result::Result<Vec<u8>, serde_json::Error> {
         // A chat takes no task card: the name of the kind is of no account.
