@@ -16,12 +16,13 @@ use tower::Layer as _;
 
 use crate::access::{self, Access};
 use crate::admin::{self, Admin};
+use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::{
-    Callers, GatewayService, MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES,
-    health, observe, pb, server,
+    AppChatService, Callers, GatewayService, MediaService, MessageService, RequestIds,
+    UPLOAD_DECODE_LIMIT_BYTES, health, observe, pb, server,
 };
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
@@ -166,6 +167,7 @@ impl Gateway {
         let callers = Callers::new(access, clients.clone());
         let descriptors = descriptors();
         let services = vec![
+            service_name::<AppChatServiceServer<AppChatService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
             service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
@@ -343,6 +345,10 @@ fn routes(
         reflection = reflection.with_service_name(service);
         reflection_alpha = reflection_alpha.with_service_name(service);
     }
+    let app_chat = AppChatServiceServer::new(AppChatService::new(callers.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
@@ -356,6 +362,7 @@ fn routes(
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
+        .add_service(app_chat)
         .add_service(media)
         .add_service(gateway)
         .add_service(health::service(health.clone()))

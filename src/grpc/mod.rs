@@ -1,6 +1,7 @@
 //! The inbound door: gRPC. One thin adapter for each service: who calls and for
 //! which app, convert and call, answer. Nothing below knows of tonic.
 
+mod app_chat;
 mod caller;
 pub mod convert;
 mod gateway;
@@ -14,6 +15,7 @@ pub mod server;
 pub mod status;
 mod upload;
 
+pub use app_chat::AppChatService;
 pub use caller::Callers;
 pub use gateway::GatewayService;
 pub use media::MediaService;

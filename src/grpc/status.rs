@@ -125,6 +125,20 @@ pub fn invalid(violations: Vec<Violation>) -> Status {
 
 /// The status of a failed call to WeCom.
 pub fn wecom(error: &wecom::Error) -> Status {
+    wecom_with(error, |builder| builder)
+}
+
+/// The status of a chat that was not made. When it may have been made, its id is in
+/// the metadata: the caller can then repeat the call, though the id was not its own.
+pub fn chat_creation(error: &wecom::Error, chat_id: &str) -> Status {
+    wecom_with(error, |builder| match error.nothing_was_done() {
+        true => builder,
+        false => builder.with("chat_id", chat_id),
+    })
+}
+
+/// The status of a failed call to WeCom, with `more` details.
+fn wecom_with(error: &wecom::Error, more: impl FnOnce(Builder) -> Builder) -> Status {
     use wecom::Error;
     let message = error.to_string();
     let unknown = || Builder::new(Code::Unknown, ErrorReason::OutcomeUnknown, &message);
@@ -219,7 +233,7 @@ pub fn wecom(error: &wecom::Error) -> Status {
             "{error}"
         );
     }
-    builder.build()
+    more(builder).build()
 }
 
 fn refused(message: String, path: &str, refusal: &Refusal) -> Builder {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::chat::Chats;
 use super::clock::Clock;
 use super::directory::{Roster, Scope};
 use super::duplicate::Duplicates;
@@ -31,6 +32,7 @@ pub(super) struct Corp {
     pub(super) inbox: Inbox,
     pub(super) duplicates: Duplicates,
     pub(super) pace: Pace,
+    pub(super) chats: Chats,
     /// The task_ids each app has used.
     pub(super) task_ids: HashSet<(u32, String)>,
 }
@@ -58,6 +60,7 @@ impl Corp {
             inbox: Inbox::new(),
             duplicates: Duplicates::new(),
             pace: Pace::new(),
+            chats: Chats::default(),
             task_ids: HashSet::new(),
         }
     }

@@ -5,6 +5,7 @@
 //! token, exchange, errcode, repetition. Nobody else in the house speaks HTTP to
 //! WeCom or sees an access token.
 
+pub mod app_chat;
 mod breaker;
 mod call;
 pub mod check;
@@ -25,7 +26,7 @@ mod token;
 mod transport;
 mod violation;
 
-pub use call::{Call, Payload, Repeat};
+pub use call::{Call, ChatShare, Payload, Repeat};
 pub use client::{AppState, Client, build};
 pub use content::Content;
 pub use error::{Error, Held, Reason, Refusal, Result};

@@ -1,6 +1,6 @@
 //! Which endpoint serves a path.
 
-use super::{auth, media, message};
+use super::{app_chat, auth, media, message};
 use crate::sandbox::answer::Answer;
 use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;
@@ -15,6 +15,6 @@ pub(in crate::sandbox) enum Endpoint {
 
 /// The endpoint at a path, given without `/cgi-bin/`.
 pub(in crate::sandbox) fn find(path: &str) -> Option<Endpoint> {
-    let families = [auth::find, message::find, media::find];
+    let families = [auth::find, message::find, app_chat::find, media::find];
     families.into_iter().find_map(|find| find(path))
 }
