@@ -1,6 +1,12 @@
 //! The contract as Rust types, generated from `proto/`, and nothing else.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    rustdoc::all,
+    reason = "generated: its form is not ours to choose"
+)]
 
 tonic::include_proto!("wecomgw.v1");
 

@@ -122,11 +122,11 @@ impl RequestIds {
                 }
                 Some((_, answer)) => answer.clone(),
                 None => {
-                    let entry = Entry {
-                        ids: self.clone(),
-                        key: key.clone(),
-                    };
+                    let (ids, its_key) = (self.clone(), key.clone());
                     let task = self.0.tasks.spawn(async move {
+                        // Made here: a task that a dying runtime drops unstarted must not
+                        // reach for the lock that is held while it is spawned.
+                        let entry = Entry { ids, key: its_key };
                         entry
                             .ids
                             .drive(&entry.key, fingerprint, client, send, deadline)

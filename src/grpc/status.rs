@@ -24,6 +24,8 @@ const ID_LIST_LIMIT_BYTES: usize = 1536;
 /// … and the violations, the rest of which ValidateMessage lists.
 const VIOLATIONS_LIMIT_BYTES: usize = 3072;
 
+/// Characters of a caller's text that a status repeats.
+const SHOWN_CHARACTERS: usize = 64;
 /// What to do about a call that may have been carried out.
 const OUTCOME_UNKNOWN_HINT: &str =
     "Repeat a send only with its request_id or under duplicate check; else look first.";
@@ -291,6 +293,7 @@ pub fn access(error: access::Error) -> Status {
 
 /// The status of a path of WeCom that is not listed for the caller.
 pub fn api_path_not_listed(path: &str) -> Status {
+    let path = shown(path);
     let message = format!("{path:?} is not among the caller's `api_paths`; an operator can add it");
     Builder::new(
         Code::PermissionDenied,
@@ -318,14 +321,20 @@ pub fn app_not_found(app: &str, known: &[&str]) -> Status {
         (_, []) => "no app is configured for this caller".to_owned(),
         (true, many) => format!(
             "`app` is empty and there are several; name one of: {}",
-            many.join(", ")
+            id_list(many)
         ),
         (false, some) => format!(
-            "app {app:?} is not configured for this caller; there is: {}",
-            some.join(", ")
+            "app {:?} is not configured for this caller; there is: {}",
+            shown(app),
+            id_list(some)
         ),
     };
     Builder::new(Code::NotFound, ErrorReason::AppNotFound, message).build()
+}
+
+/// As much of a caller's own text as a status has room for.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARACTERS).collect()
 }
 
 /// The status of a request id that was used for another request.
@@ -389,7 +398,7 @@ mod tests {
             .collect();
         let recipients = Sent {
             invalid_user_ids: ids.clone(),
-            unlicensed_user_ids: ids,
+            unlicensed_user_ids: ids.clone(),
             invalid_department_ids: (4_000_000_000..4_000_000_100).collect(),
             invalid_tag_ids: (4_000_000_000..4_000_000_100).collect(),
             ..Sent::default()
@@ -400,6 +409,10 @@ mod tests {
             hint_id: Some("1700000000000000000000001".into()),
             refused_ip: None,
         };
+        let long = "长".repeat(100_000);
+        let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+        assert!(header_bytes(&app_not_found(&long, &names)) < METADATA_LIMIT_BYTES);
+        assert!(header_bytes(&api_path_not_listed(&long)) < METADATA_LIMIT_BYTES);
         let error = wecom::Error::AllRecipientsInvalid {
             refusal,
             recipients: Box::new(recipients),

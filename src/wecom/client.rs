@@ -284,11 +284,7 @@ impl Client {
             };
             if let (Setback::TokenRejected(generation, _), false) = (&setback, token_renewed) {
                 token_renewed = true;
-                self.0
-                    .token
-                    .rejected(*generation)
-                    .await
-                    .map_err(|error| unless_lost(call, lost, error))?;
+                self.0.token.rejected(*generation).await;
                 continue;
             }
             lost = lost.or(setback.lost(call.repeat()));

@@ -89,7 +89,6 @@ impl Recipients {
     }
 }
 
-/// Checks a list of at least `least` members.
 /// Checks that there are `count` user ids, each well formed and named once.
 pub(super) fn check_user_ids(
     path: &Path<'_>,

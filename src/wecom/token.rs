@@ -189,47 +189,39 @@ impl Source {
     }
 
     /// Takes note that WeCom refused the token of `generation`. A newer one stays.
-    pub(super) async fn rejected(&self, generation: u64) -> Result<()> {
-        let now = Instant::now();
+    ///
+    /// Nor does this one go when too many went before: a path that refuses every
+    /// token must not cost the app's other calls theirs.
+    pub(super) async fn rejected(&self, generation: u64) {
         // Decided inside the cache's own lock of this key, so that ten thousand
         // refusals of one token count as one.
-        let mut forced = false;
         self.0
             .tokens
             .entry(self.0.key.clone())
             .and_compute_with(|entry| {
                 let same = entry.is_some_and(|entry| entry.value().generation == generation);
-                forced = same;
-                let operation = if same {
-                    moka::ops::compute::Op::Remove
-                } else {
-                    moka::ops::compute::Op::Nop
-                };
-                std::future::ready(operation)
+                std::future::ready(match same && self.may_force() {
+                    true => moka::ops::compute::Op::Remove,
+                    false => moka::ops::compute::Op::Nop,
+                })
             })
             .await;
-        if !forced {
-            return Ok(());
+    }
+
+    /// Takes one refresh from those that refused tokens may cause.
+    fn may_force(&self) -> bool {
+        let now = Instant::now();
+        let forced = &mut self.status().forced;
+        while forced.front().is_some_and(|at| now - *at >= FORCED_WINDOW) {
+            forced.pop_front();
         }
-        let mut status = self.status();
-        status.forced.push_back(now);
-        while status
-            .forced
-            .front()
-            .is_some_and(|at| now - *at > FORCED_WINDOW)
-        {
-            status.forced.pop_front();
+        if forced.len() == FORCED_REFRESHES {
+            let name = &self.0.app.name;
+            tracing::error!(app = %name, "WeCom refuses fresh tokens of app {name}; keeping this one");
+            return false;
         }
-        if status.forced.len() > FORCED_REFRESHES {
-            let retry_at = status.forced[0] + FORCED_WINDOW;
-            let error = Error::Credential {
-                refusal: Refusal::new(TOKEN_INVALID, "fresh tokens are refused again and again"),
-                retry_after: retry_at - now,
-            };
-            tracing::error!(app = %self.0.app.name, "WeCom refuses fresh tokens of app {}; resting", self.0.app.name);
-            status.failure = Some((error, retry_at));
-        }
-        Ok(())
+        forced.push_back(now);
+        true
     }
 
     /// The cached token, unless it has ended.
@@ -425,9 +417,6 @@ impl Source {
         self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// WeCom's code for a token that it does not accept.
-const TOKEN_INVALID: i64 = 40014;
 
 /// Any refusal of gettoken is a matter of the credential, except those that pass
 /// by themselves.
