@@ -9,6 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::auth::{CorpTickets, LoginPage, Pages, SignPage, Signature, Tickets};
 use super::breaker::Breaker;
 use super::call::{Call, Payload, Repeat};
 use super::content::{Media, MediaType, TaskCardName};
@@ -19,7 +20,7 @@ use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
-use super::token::{Source, Token, TokenState, Tokens};
+use super::token::{AccessToken, Source, Token, TokenState, Tokens};
 use super::transport::{self, Fault};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
@@ -50,6 +51,9 @@ struct Inner {
     pace: Pace,
     breaker: Breaker,
     uploads: Uploads,
+    pages: Pages,
+    tickets: Tickets,
+    corp_tickets: Arc<CorpTickets>,
     metrics: Metrics,
 }
 
@@ -74,6 +78,9 @@ pub fn build(
     let mut corps: HashMap<String, Arc<Corp>> = HashMap::new();
     let mut clients: Vec<Client> = Vec::new();
     let mut faults = Vec::new();
+    let pages = Pages::new(settings)
+        .map_err(|more| faults.extend(more))
+        .ok();
     for app in apps {
         if clients.iter().any(|client| client.name() == app.name) {
             faults.push(format!("app {:?} is configured twice", app.name));
@@ -82,17 +89,14 @@ pub fn build(
         let built = resolved.and_then(|app| {
             let http = transport::client(&app, settings).map_err(|fault| vec![fault])?;
             let corp = corps.entry(app.corp_id.clone()).or_default().clone();
-            Ok(Client::new(
-                app,
-                settings,
-                http,
-                corp,
-                tokens.clone(),
-                metrics.clone(),
-            ))
+            let pages = pages.clone();
+            Ok(pages.map(|pages| {
+                let (tokens, metrics) = (tokens.clone(), metrics.clone());
+                Client::new(app, settings, http, corp, pages, tokens, metrics)
+            }))
         });
         match built {
-            Ok(client) => clients.push(client),
+            Ok(client) => clients.extend(client),
             Err(mut more) => faults.append(&mut more),
         }
     }
@@ -109,6 +113,7 @@ impl Client {
         settings: &Settings,
         http: reqwest::Client,
         corp: Arc<Corp>,
+        pages: Pages,
         tokens: Tokens,
         metrics: Metrics,
     ) -> Self {
@@ -117,6 +122,9 @@ impl Client {
             upload_timeout: settings.upload_timeout,
             task_card_name: settings.task_card_name,
             token: Source::new(app.clone(), http.clone(), tokens, metrics.clone()),
+            pages,
+            tickets: Tickets::new(),
+            corp_tickets: corp.tickets.clone(),
             pace: Pace::new(&app.name, corp, app.daily_person_messages),
             breaker: Breaker::new(),
             uploads: Uploads::new(),
@@ -153,6 +161,27 @@ impl Client {
     /// Makes sure that there is a token.
     pub(super) async fn fetch_token(&self, deadline: Instant) -> Result<()> {
         self.0.token.get(deadline).await.map(|_| ())
+    }
+
+    /// The access token, for a caller that uses it itself; `refused` is one that
+    /// WeCom did not take from that caller.
+    pub async fn access_token(
+        &self,
+        refused: Option<&str>,
+        deadline: Instant,
+    ) -> Result<AccessToken> {
+        self.0.token.hand_out(refused, deadline).await
+    }
+
+    /// The address of a login page.
+    pub fn login_url(&self, page: &LoginPage) -> String {
+        self.0.pages.url(page, self.corp_id(), self.agent_id())
+    }
+
+    /// Signs the address of a page for WeCom's JS-SDK.
+    pub async fn sign_js_sdk(&self, page: &SignPage, deadline: Instant) -> Result<Signature> {
+        let corp = &self.0.corp_tickets;
+        self.0.tickets.sign(self, corp, page, deadline).await
     }
 
     /// Keeps the token fresh until `shutdown`.

@@ -5,6 +5,7 @@
 //! token, exchange, errcode, repetition. Nobody else in the house speaks HTTP to
 //! WeCom or sees an access token.
 
+pub mod auth;
 mod breaker;
 mod call;
 pub mod check;
@@ -33,5 +34,5 @@ pub use message::{Rendered, Sent};
 pub use metrics::Metrics;
 pub use rate::QuotaState;
 pub use settings::{App, Settings};
-pub use token::TokenState;
+pub use token::{AccessToken, TokenState};
 pub use violation::Violation;

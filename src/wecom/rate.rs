@@ -16,6 +16,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::auth::CorpTickets;
 use super::error::Held;
 
 /// Messages from one app to one member in a minute; WeCom drops the rest.
@@ -51,6 +52,8 @@ const SWEEP_STEP: usize = 4096;
 #[derive(Default)]
 pub(super) struct Corp {
     apis: Mutex<HashMap<&'static str, Arc<Base>>>,
+    /// The limits of tickets, which are its alone.
+    pub(super) tickets: Arc<CorpTickets>,
 }
 
 struct Base {

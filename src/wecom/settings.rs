@@ -16,6 +16,11 @@ use super::content::TaskCardName;
 pub struct Settings {
     /// Scheme, host, optional port and path prefix; `/cgi-bin/…` is appended.
     pub base_url: String,
+    /// Where the OAuth page for browsers inside WeCom is; `/connect/oauth2/authorize`
+    /// is appended.
+    pub oauth_page_base_url: String,
+    /// Where the login page with the QR code is; `/wwlogin/sso/login` is appended.
+    pub qr_page_base_url: String,
     /// Allows `http://` to a host that is not this machine.
     pub insecure_http: bool,
     /// Longest wait for a connection.

@@ -26,7 +26,10 @@ use super::metrics::Metrics;
 use super::settings::Resolved;
 use super::transport::{self, Fault};
 
+mod handed;
 mod refresh;
+
+pub use handed::AccessToken;
 
 /// Path of the call.
 const PATH: &str = "gettoken";
@@ -121,6 +124,8 @@ struct Status {
     failures_in_row: u32,
     failure: Option<(Error, Instant)>,
     forced: VecDeque<Instant>,
+    /// Tokens that callers said were refused: when, and which generation.
+    reports: VecDeque<(Instant, u64)>,
 }
 
 /// All tokens of the process, by corp and app.

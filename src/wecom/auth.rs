@@ -1,0 +1,279 @@
+//! Logging members in: who came back with a code, and what they agreed to show.
+//!
+//! Sources, read on 2026-11-24:
+//! <https://developer.work.weixin.qq.com/document/path/91023> (identity),
+//! <https://developer.work.weixin.qq.com/document/path/95833> (sensitive fields)
+
+mod page;
+mod signature;
+mod ticket;
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+pub(super) use page::Pages;
+pub use page::{Language, LoginPage, PageKind, Scope};
+pub use signature::{SignPage, Signature};
+pub use ticket::TicketKind;
+pub(super) use ticket::{CorpTickets, Tickets};
+
+use super::call::{Call, Payload, Repeat};
+use super::check::{Checker, Path};
+use super::violation::Violation;
+
+/// Longest code of a login in bytes.
+///
+/// Source: <https://developer.work.weixin.qq.com/document/path/91023>, `code`.
+pub const CODE_MAX_BYTES: usize = 512;
+/// Longest user_ticket in bytes.
+///
+/// Source: <https://developer.work.weixin.qq.com/document/path/91023>, `user_ticket`.
+pub const USER_TICKET_MAX_BYTES: usize = 512;
+
+/// One call of auth/getuserinfo: whose code it is. WeCom takes a code once.
+pub struct GetUserInfo {
+    /// Required: from the query of the redirect. Secret until it is used.
+    pub code: String,
+}
+
+impl GetUserInfo {
+    /// Notes every broken rule.
+    pub fn check(&self, found: &mut Checker) {
+        found.opaque(&Path::ROOT.field("code"), &self.code, 1..=CODE_MAX_BYTES);
+    }
+}
+
+impl Call for GetUserInfo {
+    const PATH: &'static str = "auth/getuserinfo";
+    /// With a good code the call does not count
+    /// (<https://developer.work.weixin.qq.com/document/path/90312>).
+    const BASE_LIMITED: bool = false;
+    type Reply = Visitor;
+
+    /// A code that WeCom may have read is spent.
+    fn repeat(&self) -> Repeat {
+        Repeat::WhileUnsent
+    }
+
+    fn payload(&self) -> Payload {
+        Payload::Query(vec![("code", self.code.clone())])
+    }
+}
+
+/// Who came back from the login page.
+#[derive(Debug, Deserialize)]
+#[serde(from = "UserInfo")]
+pub enum Visitor {
+    /// A member of the corp, or of a corp linked to it.
+    Member {
+        /// `userid`; of a member of a linked corp, `corp id/userid`.
+        user_id: String,
+        /// For [`GetUserDetail`], if the member agreed to show more.
+        user_ticket: Option<SecretString>,
+    },
+    /// Someone whom WeCom knows, but no member.
+    Stranger {
+        /// The visitor's id as a customer of a member whom the app can see.
+        external_user_id: Option<String>,
+    },
+}
+
+/// The answer in both of its spellings: that of auth/getuserinfo, and that of
+/// user/getuserinfo, which relays and private deployments still give.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct UserInfo {
+    userid: String,
+    #[serde(rename = "UserId")]
+    old_userid: String,
+    external_userid: String,
+    user_ticket: SecretString,
+}
+
+impl From<UserInfo> for Visitor {
+    fn from(info: UserInfo) -> Self {
+        let UserInfo {
+            userid,
+            old_userid,
+            external_userid,
+            user_ticket,
+        } = info;
+        let user_id = if userid.is_empty() {
+            old_userid
+        } else {
+            userid
+        };
+        // errcode 0 without a userid is WeCom's way to say that it is no member.
+        if user_id.is_empty() {
+            return Self::Stranger {
+                external_user_id: Some(external_userid).filter(|id| !id.is_empty()),
+            };
+        }
+        Self::Member {
+            user_id,
+            user_ticket: Some(user_ticket).filter(|ticket| !ticket.expose_secret().is_empty()),
+        }
+    }
+}
+
+/// One call of auth/getuserdetail: what the member agreed to show.
+pub struct GetUserDetail {
+    /// Required: of a login, within 30 minutes. Secret.
+    pub user_ticket: SecretString,
+}
+
+impl GetUserDetail {
+    /// Every broken rule.
+    pub fn check(&self) -> Vec<Violation> {
+        let mut found = Checker::default();
+        let path = Path::ROOT.field("user_ticket");
+        let ticket = self.user_ticket.expose_secret();
+        found.opaque(&path, ticket, 1..=USER_TICKET_MAX_BYTES);
+        found.into_violations()
+    }
+}
+
+impl Call for GetUserDetail {
+    const PATH: &'static str = "auth/getuserdetail";
+    type Reply = UserDetail;
+
+    /// A ticket may be shown again while it lives.
+    fn repeat(&self) -> Repeat {
+        Repeat::Freely
+    }
+
+    fn payload(&self) -> Payload {
+        let ticket = self.user_ticket.expose_secret();
+        Payload::json(&serde_json::json!({ "user_ticket": ticket }))
+    }
+}
+
+/// Sensitive fields of a member. Each is there only if an administrator opened it
+/// to the app and the member agreed.
+#[derive(Clone, Deserialize)]
+pub struct UserDetail {
+    /// `userid`
+    #[serde(rename = "userid")]
+    pub user_id: String,
+    /// `gender`
+    #[serde(default)]
+    pub gender: Gender,
+    /// `mobile`
+    pub mobile: Option<String>,
+    /// `email`
+    pub email: Option<String>,
+    /// `biz_mail`
+    #[serde(rename = "biz_mail")]
+    pub corp_email: Option<String>,
+    /// `avatar`
+    #[serde(rename = "avatar")]
+    pub avatar_url: Option<String>,
+    /// `qr_code`
+    #[serde(rename = "qr_code")]
+    pub qr_code_url: Option<String>,
+    /// `address`
+    pub address: Option<String>,
+}
+
+// By hand, because the rest is nobody's business.
+impl fmt::Debug for UserDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserDetail")
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// WeCom's `gender`, a string that has also been seen as a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "serde_json::Value")]
+pub enum Gender {
+    /// "0", or anything unknown
+    #[default]
+    Unknown,
+    /// "1"
+    Male,
+    /// "2"
+    Female,
+}
+
+impl From<serde_json::Value> for Gender {
+    fn from(value: serde_json::Value) -> Self {
+        match value
+            .as_str()
+            .map_or(value.as_i64(), |text| text.parse().ok())
+        {
+            Some(1) => Self::Male,
+            Some(2) => Self::Female,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visitor(json: &str) -> String {
+        match serde_json::from_str(json).expect("an answer") {
+            Visitor::Member {
+                user_id,
+                user_ticket,
+            } => {
+                let ticket = user_ticket.as_ref().map(ExposeSecret::expose_secret);
+                format!("{user_id} {ticket:?}")
+            }
+            Visitor::Stranger { external_user_id } => format!("stranger {external_user_id:?}"),
+        }
+    }
+
+    #[test]
+    fn both_spellings_name_the_visitor() {
+        for (json, expected) in [
+            (r#"{"userid":"lisi"}"#, "lisi None"),
+            (
+                r#"{"userid":"lisi","user_ticket":"t"}"#,
+                r#"lisi Some("t")"#,
+            ),
+            (r#"{"UserId":"lisi","DeviceId":"d"}"#, "lisi None"),
+            (r#"{"userid":"lisi","UserId":"lisi"}"#, "lisi None"),
+            (r#"{"userid":"ww9/lisi"}"#, "ww9/lisi None"),
+            (r#"{"openid":"o"}"#, "stranger None"),
+            (
+                r#"{"OpenId":"o","external_userid":"wm1"}"#,
+                r#"stranger Some("wm1")"#,
+            ),
+            (r#"{"userid":"","openid":"o"}"#, "stranger None"),
+            ("{}", "stranger None"),
+        ] {
+            assert_eq!(visitor(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn gender_may_be_a_string_a_number_or_absent() {
+        let gender = |json: &str| serde_json::from_str::<UserDetail>(json).expect(json).gender;
+        assert_eq!(gender(r#"{"userid":"a","gender":"1"}"#), Gender::Male);
+        assert_eq!(gender(r#"{"userid":"a","gender":2}"#), Gender::Female);
+        for json in [
+            r#"{"userid":"a"}"#,
+            r#"{"userid":"a","gender":"9"}"#,
+            r#"{"userid":"a","gender":null}"#,
+        ] {
+            assert_eq!(gender(json), Gender::Unknown, "{json}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let visitor: Visitor =
+            serde_json::from_str(r#"{"userid":"lisi","user_ticket":"canary"}"#).expect("an answer");
+        assert!(!format!("{visitor:?}").contains("canary"));
+        let detail: UserDetail =
+            serde_json::from_str(r#"{"userid":"lisi","mobile":"canary"}"#).expect("an answer");
+        assert!(!format!("{detail:?}").contains("canary"));
+    }
+}
