@@ -17,9 +17,11 @@ use tower::Layer as _;
 use crate::access::{self, Access};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
+use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::{
-    Callers, GatewayService, MessageService, RequestIds, health, observe, pb, server,
+    Callers, GatewayService, MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES,
+    health, observe, pb, server,
 };
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
@@ -93,7 +95,7 @@ impl Config {
             Err(more) => faults.extend(more),
             Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
                 faults.push(format!(
-                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or pass --insecure",
+                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or say `serve --insecure`",
                     self.grpc.listen
                 ));
             }
@@ -138,6 +140,7 @@ impl Gateway {
         let descriptors = descriptors();
         let services = vec![
             service_name::<GatewayServiceServer<GatewayService>>(),
+            service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
         ];
         let health_state = health::State::new(services.iter().map(String::as_str));
@@ -307,11 +310,16 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let media = MediaServiceServer::new(MediaService::new(callers.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(UPLOAD_DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
+        .add_service(media)
         .add_service(gateway)
         .add_service(health::service(health.clone()))
         .add_service(reflection.build_v1().context("reflection v1")?)

@@ -5,14 +5,18 @@ mod caller;
 pub mod convert;
 mod gateway;
 pub mod health;
+mod media;
 mod message;
 pub mod observe;
 pub mod pb;
 mod request_id;
 pub mod server;
 pub mod status;
+mod upload;
 
 pub use caller::Callers;
 pub use gateway::GatewayService;
+pub use media::MediaService;
 pub use message::MessageService;
 pub use request_id::RequestIds;
+pub use upload::UPLOAD_DECODE_LIMIT_BYTES;

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
 use super::pb::ErrorReason;
-use crate::wecom::errcode::Class;
+use crate::wecom::errcode::{self, Class};
 use crate::wecom::{self, Held, Refusal, Violation};
 use crate::{access, store};
 
@@ -217,7 +217,7 @@ pub fn wecom(error: &wecom::Error) -> Status {
 }
 
 fn refused(message: String, path: &str, refusal: &Refusal) -> Builder {
-    let code = match refusal.class() {
+    let code = match errcode::class_on(path, refusal.errcode) {
         None => {
             return Builder::new(Code::Unknown, ErrorReason::WecomUnknownErrcode, message)
                 .refusal(path, refusal);
@@ -312,6 +312,12 @@ pub fn app_not_found(app: &str, known: &[&str]) -> Status {
 pub fn request_id_reused() -> Status {
     let message = "the request_id was used for another request in the last 24 hours; use a new one";
     Builder::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message).build()
+}
+
+/// The status of an upload that brought nothing for `idle`.
+pub fn upload_idle(idle: Duration) -> Status {
+    let message = format!("nothing of the upload came for {} s", idle.as_secs());
+    Builder::new(Code::DeadlineExceeded, ErrorReason::UploadIdle, message).build()
 }
 
 /// The status of a request that could not be read: `code` as the listener chose it.

@@ -27,8 +27,9 @@ pub(super) fn routes(desk: Arc<Desk>) -> Router {
         .route("/tokens/expire", post(expire_tokens))
         .route("/reset", post(reset))
         .route("/directory", get(directory))
-        .route("/media", get(media))
+        .route("/media", get(media).delete(forget_media))
         .route("/media/{id}", get(one_media))
+        .route("/pictures", get(pictures))
         .fallback(async || StatusCode::NOT_FOUND)
         .with_state(desk)
 }
@@ -147,6 +148,16 @@ async fn media(State(desk): Tools) -> Json<Value> {
     Json(desk.corp().shelf.to_json())
 }
 
+/// From now on every media_id is unknown, as if three days had passed.
+async fn forget_media(State(desk): Tools) -> StatusCode {
+    desk.corp().shelf.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn pictures(State(desk): Tools) -> Json<Value> {
+    Json(desk.corp().gallery.to_json())
+}
+
 /// The bytes of an upload. Only pictures are shown; the rest is for saving,
 /// since a page among the uploads must not run here.
 async fn one_media(State(desk): Tools, Path(id): Path<String>) -> Response {
@@ -154,12 +165,9 @@ async fn one_media(State(desk): Tools, Path(id): Path<String>) -> Response {
     let Some(media) = corp.shelf.get(&id) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let content_type = if media.bytes.starts_with(b"\x89PNG") {
-        "image/png"
-    } else if media.bytes.starts_with(b"\xff\xd8\xff") {
-        "image/jpeg"
-    } else {
-        "application/octet-stream"
+    let content_type = match media.content_type() {
+        picture if picture.starts_with("image/") => picture,
+        _ => "application/octet-stream",
     };
     let headers = [
         (header::CONTENT_TYPE, content_type),

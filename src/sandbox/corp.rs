@@ -7,6 +7,7 @@ use super::clock::Clock;
 use super::directory::{Roster, Scope};
 use super::duplicate::Duplicates;
 use super::fault::Faults;
+use super::gallery::Gallery;
 use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::media::Shelf;
@@ -26,6 +27,7 @@ pub(super) struct Corp {
     pub(super) clock: Clock,
     pub(super) tokens: Tokens,
     pub(super) shelf: Shelf,
+    pub(super) gallery: Gallery,
     pub(super) inbox: Inbox,
     pub(super) duplicates: Duplicates,
     pub(super) pace: Pace,
@@ -52,6 +54,7 @@ impl Corp {
             clock,
             tokens: Tokens::new(),
             shelf: Shelf::new(),
+            gallery: Gallery::new(),
             inbox: Inbox::new(),
             duplicates: Duplicates::new(),
             pace: Pace::new(),

@@ -28,6 +28,7 @@ mod demo;
 mod directory;
 mod duplicate;
 mod fault;
+mod gallery;
 mod inbox;
 mod ledger;
 mod log;

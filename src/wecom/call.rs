@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::errcode::Class;
 use super::error::{Error, Refusal};
+use super::media::Spooled;
 
 /// One endpoint of WeCom with its request.
 pub trait Call: Send + Sync {
@@ -42,6 +44,13 @@ pub trait Call: Send + Sync {
             path: self.path(),
             refusal,
         }
+    }
+
+    /// Whether this refusal of a repetition leaves open that an earlier attempt,
+    /// whose answer was lost, was carried out.
+    fn may_follow_success(&self, refusal: &Refusal) -> bool {
+        // WeCom refuses a bad request each time.
+        refusal.class() != Some(Class::InvalidRequest)
     }
 }
 
@@ -85,10 +94,20 @@ impl Payload {
 
 /// A file to upload.
 pub struct File {
-    /// WeCom's `type` in the query.
-    pub media_type: &'static str,
+    /// WeCom's `type` in the query; the upload of pictures has none.
+    pub media_type: Option<&'static str>,
     /// The name that recipients see.
     pub file_name: String,
+    /// Its MIME type.
+    pub content_type: &'static str,
     /// The bytes.
-    pub data: Bytes,
+    pub data: FileData,
+}
+
+/// Where the bytes of a file are until they are sent.
+pub enum FileData {
+    /// In memory: they came inside a message.
+    Memory(Bytes),
+    /// On disk: they came as a stream.
+    Disk(Spooled),
 }

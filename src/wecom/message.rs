@@ -197,6 +197,13 @@ impl Send {
         found.into_violations()
     }
 
+    /// A copy, if media stand in the message as bytes: enough to upload them again.
+    /// The bytes are shared.
+    pub fn spare(&mut self) -> Option<Self> {
+        let inline = self.content.inline_media().next().is_some();
+        inline.then(|| self.clone())
+    }
+
     /// The request body: the same send gives the same bytes, as the duplicate
     /// check demands. `touser` comes first. Fails on media that are still inline.
     pub fn body(

@@ -16,7 +16,7 @@ pub mod errcode;
 mod errmsg;
 mod error;
 pub mod id;
-mod media;
+pub mod media;
 pub mod message;
 mod metrics;
 mod rate;

@@ -32,6 +32,9 @@ pub struct Settings {
     /// Longest wait for the answer to an upload.
     #[serde(with = "humantime_serde")]
     pub upload_timeout: Duration,
+    /// Folder where uploads wait until they are complete; the system's folder for
+    /// temporary files when absent.
+    pub upload_dir: Option<PathBuf>,
     /// How long an unused connection is kept.
     #[serde(with = "humantime_serde")]
     pub pool_idle_timeout: Duration,
@@ -54,8 +57,16 @@ impl Settings {
             ("upload_timeout", self.upload_timeout),
         ];
         let zero = times.iter().filter(|(_, time)| time.is_zero());
-        zero.map(|(key, _)| format!("wecom.{key} must be longer than 0s"))
-            .collect()
+        let mut faults: Vec<String> = zero
+            .map(|(key, _)| format!("wecom.{key} must be longer than 0s"))
+            .collect();
+        if let Some(folder) = self.upload_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            faults.push(format!(
+                "wecom.upload_dir: {} is no folder",
+                folder.display()
+            ));
+        }
+        faults
     }
 }
 

@@ -24,6 +24,7 @@ use wecomgw::config::Sources;
 use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
+use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 use wecomgw::sandbox::{self, Sandbox};
 use wecomgw::telemetry;
@@ -129,6 +130,12 @@ impl SandboxHandle {
         self.json(self.body(request, &settings)).await
     }
 
+    /// Forgets every upload, as if its three days had passed.
+    pub(crate) async fn forget_media(&self) {
+        let request = self.http.delete(format!("{}/sandbox/media", self.url));
+        self.json(request).await;
+    }
+
     /// Makes the next `count` calls of `path` fail in the way of `fault`.
     pub(crate) async fn fault(&self, path: &str, fault: Value, count: u32) {
         self.post(
@@ -212,6 +219,10 @@ impl World {
         MessageServiceClient::new(self.channel()).max_decoding_message_size(16 << 20)
     }
 
+    pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
+        MediaServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
     }
@@ -290,11 +301,25 @@ impl Process {
         }
     }
 
+    fn channel(&self) -> Watched {
+        Watched(
+            Endpoint::from_shared(self.grpc.clone())
+                .unwrap()
+                .connect_lazy(),
+        )
+    }
+
     pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
-        let channel = Endpoint::from_shared(self.grpc.clone())
-            .unwrap()
-            .connect_lazy();
-        MessageServiceClient::new(Watched(channel))
+        MessageServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
+        MediaServiceClient::new(self.channel())
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: nothing more is written. Gives back what a next process finds.

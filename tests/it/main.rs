@@ -11,6 +11,7 @@ mod bad_input;
 mod faults;
 mod gateway;
 mod harness;
+mod media;
 mod message;
 mod request_id;
 mod update;

@@ -4,5 +4,6 @@
 mod card;
 pub(super) mod content;
 pub(super) mod gateway;
+pub(super) mod media;
 pub(super) mod message;
 pub(super) mod update;
