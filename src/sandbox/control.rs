@@ -134,6 +134,7 @@ async fn directory(State(desk): Tools) -> Json<Value> {
             "callback_url": app.callback_url,
             "enabled": app.enabled,
             "mini_program": app.mini_program,
+            "trusted_domains": app.trusted_domains,
             "visible": app.visible,
         })
     });

@@ -10,6 +10,7 @@ use super::fault::Faults;
 use super::gallery::Gallery;
 use super::inbox::Inbox;
 use super::ledger::Ledger;
+use super::login::Logins;
 use super::media::Shelf;
 use super::pace::Pace;
 use super::settings::{App, Modes, Settings};
@@ -26,6 +27,7 @@ pub(super) struct Corp {
     pub(super) modes: Modes,
     pub(super) clock: Clock,
     pub(super) tokens: Tokens,
+    pub(super) logins: Logins,
     pub(super) shelf: Shelf,
     pub(super) gallery: Gallery,
     pub(super) inbox: Inbox,
@@ -53,6 +55,7 @@ impl Corp {
             modes,
             clock,
             tokens: Tokens::new(),
+            logins: Logins::new(),
             shelf: Shelf::new(),
             gallery: Gallery::new(),
             inbox: Inbox::new(),

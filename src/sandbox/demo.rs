@@ -13,6 +13,7 @@ const MINI_PROGRAM: &str = "wx5a9db0c5a9db0c5a";
 /// `kaoqin` reaches only human resources and has none.
 pub(super) fn apps() -> Vec<App> {
     let mut youxiao = App::new("youxiao", 1_000_002, "sandbox-secret-youxiao");
+    youxiao.trusted_domains = domains(&["oa.example.com", "localhost:8000", "127.0.0.1:8000"]);
     youxiao.mini_program = Some(MINI_PROGRAM.to_owned());
     youxiao.visible = VisibleRange {
         department_ids: vec![2, 3, 4],
@@ -20,11 +21,16 @@ pub(super) fn apps() -> Vec<App> {
     };
     let mut kaoqin = App::new("kaoqin", 1_000_003, "sandbox-secret-kaoqin");
     kaoqin.callback_url = false;
+    kaoqin.trusted_domains = domains(&["hr.example.com:8443"]);
     kaoqin.visible = VisibleRange {
         department_ids: vec![4],
         user_ids: vec!["zhangsan".to_owned()],
     };
     vec![youxiao, kaoqin]
+}
+
+fn domains(domains: &[&str]) -> Vec<String> {
+    domains.iter().map(|&domain| domain.to_owned()).collect()
 }
 
 /// Six departments, thirty members, four tags.

@@ -84,6 +84,9 @@ pub struct App {
     pub enabled: bool,
     /// The appid of the linked mini program, which alone may send `miniprogram_notice`.
     pub mini_program: Option<String>,
+    /// The trusted domains (可信域名): host, and port where it is not the usual one.
+    /// Logins return to these only.
+    pub trusted_domains: Vec<String>,
     /// Whom the app may reach.
     pub visible: VisibleRange,
 }
@@ -98,11 +101,17 @@ impl App {
             callback_url: true,
             enabled: true,
             mini_program: None,
+            trusted_domains: Vec::new(),
             visible: VisibleRange {
                 department_ids: vec![1],
                 user_ids: Vec::new(),
             },
         }
+    }
+
+    /// Whether a host and port is a trusted domain. A parent domain covers nothing.
+    pub(super) fn trusts(&self, domain: &str) -> bool {
+        self.trusted_domains.iter().any(|trusted| trusted == domain)
     }
 }
 
@@ -194,6 +203,12 @@ pub struct Modes {
     pub unique_task_ids: bool,
     /// Whether `\uXXXX` escapes in a request are refused with 40033.
     pub refuse_escapes: bool,
+    /// Whether a login's code that was used is refused with 42022 instead of 40029.
+    pub used_code_42022: bool,
+    /// Whether auth/getuserinfo answers in the spelling of user/getuserinfo.
+    pub legacy_identity: bool,
+    /// Life of a JS-SDK ticket, in seconds.
+    pub ticket_expires_in_seconds: u64,
 }
 
 impl Default for Modes {
@@ -213,6 +228,9 @@ impl Default for Modes {
             daily_person_messages: 0,
             unique_task_ids: true,
             refuse_escapes: false,
+            used_code_42022: false,
+            legacy_identity: false,
+            ticket_expires_in_seconds: 7200,
         }
     }
 }

@@ -5,6 +5,7 @@ mod card;
 mod content;
 mod duplicate;
 mod fault;
+mod login;
 mod media;
 mod message;
 mod tools;

@@ -1,8 +1,11 @@
-//! gettoken, and what an app may ask about WeCom and itself.
+//! gettoken, logins, and what an app may ask about WeCom and itself.
 //!
 //! Source: <https://developer.work.weixin.qq.com/document/path/91039> (read 2026-02),
 //! <https://developer.work.weixin.qq.com/document/path/92520>,
 //! <https://developer.work.weixin.qq.com/document/path/90227>.
+
+mod identity;
+mod ticket;
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, json};
@@ -17,6 +20,13 @@ pub(super) fn find(path: &str) -> Option<Endpoint> {
         "gettoken" => Some(Endpoint::Open(get_token)),
         "get_api_domain_ip" => Some(Endpoint::Gated(get_api_domain_ip)),
         "agent/get" => Some(Endpoint::Gated(get_agent)),
+        "auth/getuserinfo" => Some(Endpoint::Gated(identity::get_user_info)),
+        "user/getuserinfo" => Some(Endpoint::Gated(identity::get_user_info_legacy)),
+        "auth/getuserdetail" | "user/getuserdetail" => {
+            Some(Endpoint::Gated(identity::get_user_detail))
+        }
+        "get_jsapi_ticket" => Some(Endpoint::Gated(ticket::get_js_api_ticket)),
+        "ticket/get" => Some(Endpoint::Gated(ticket::get_ticket)),
         _ => None,
     }
 }
