@@ -16,6 +16,8 @@ use crate::wecom::Client;
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
 /// No unary call takes longer, whatever its caller allows.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
+/// No stream of a list lives longer, and one whose caller set no deadline as long.
+const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Kept back from WeCom, so that an answer still reaches the caller in time.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 
@@ -44,6 +46,25 @@ impl Callers {
 
     /// Lets a call of `rpc` in, or tells why not.
     pub(super) fn admit<T>(&self, request: &Request<T>, rpc: &str) -> Result<Admitted, Status> {
+        self.admit_within(request, rpc, DEFAULT_DEADLINE, LONGEST_DEADLINE)
+    }
+
+    /// Lets a call of `rpc` in that answers with a stream of a list's parts.
+    pub(super) fn admit_stream<T>(
+        &self,
+        request: &Request<T>,
+        rpc: &str,
+    ) -> Result<Admitted, Status> {
+        self.admit_within(request, rpc, STREAM_DEADLINE, STREAM_DEADLINE)
+    }
+
+    fn admit_within<T>(
+        &self,
+        request: &Request<T>,
+        rpc: &str,
+        default: Duration,
+        longest: Duration,
+    ) -> Result<Admitted, Status> {
         let metadata = request.metadata();
         let authorization = metadata
             .get("authorization")
@@ -59,7 +80,7 @@ impl Callers {
         Ok(Admitted {
             callers: self.clone(),
             caller,
-            deadline: Instant::now() + time_limit(metadata),
+            deadline: Instant::now() + time_limit(metadata, default, longest),
         })
     }
 }
@@ -101,11 +122,11 @@ impl Admitted {
     }
 }
 
-fn time_limit(metadata: &MetadataMap) -> Duration {
+fn time_limit(metadata: &MetadataMap, default: Duration, longest: Duration) -> Duration {
     let asked = metadata
         .get("grpc-timeout")
         .and_then(|value| grpc_timeout(value.to_str().ok()?));
-    let limit = asked.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
+    let limit = asked.unwrap_or(default).min(longest);
     limit.saturating_sub(ANSWER_MARGIN)
 }
 
@@ -136,7 +157,7 @@ mod tests {
         let limit = |text: &str| {
             let mut metadata = MetadataMap::new();
             metadata.insert("grpc-timeout", text.parse().unwrap());
-            time_limit(&metadata)
+            time_limit(&metadata, DEFAULT_DEADLINE, LONGEST_DEADLINE)
         };
         assert_eq!(limit("200m"), Duration::from_millis(150));
         assert_eq!(limit("5S"), Duration::from_millis(4950));

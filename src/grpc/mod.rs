@@ -11,8 +11,10 @@ pub mod pb;
 mod request_id;
 pub mod server;
 pub mod status;
+mod user;
 
 pub use caller::Callers;
 pub use gateway::GatewayService;
 pub use message::MessageService;
 pub use request_id::RequestIds;
+pub use user::UserService;

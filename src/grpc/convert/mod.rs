@@ -6,3 +6,4 @@ pub(super) mod content;
 pub(super) mod gateway;
 pub(super) mod message;
 pub(super) mod update;
+pub(super) mod user;
