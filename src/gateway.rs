@@ -19,9 +19,10 @@ use crate::admin::{self, Admin};
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
+use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
     Callers, GatewayService, MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES,
-    health, observe, pb, server,
+    UserService, health, observe, pb, server,
 };
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
@@ -29,7 +30,7 @@ use crate::{telemetry, wecom};
 /// Every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 /// Keys whose values `check` does not print.
-pub const SECRET_KEYS: [&str; 2] = ["secret", "proxy"];
+pub const SECRET_KEYS: [&str; 3] = ["secret", "contacts_secret", "proxy"];
 
 /// Largest message that is read. Two inline media of 2 MiB (an article and its
 /// cover) and their text fit.
@@ -74,6 +75,10 @@ pub struct Gateway {
     clients: Vec<wecom::Client>,
     store: Store,
     sends: TaskTracker,
+    /// How long calls are still taken while clients learn of a shutdown.
+    drain_accept: Duration,
+    /// Ends streams that would outlive the gateway, when it takes no more calls.
+    closing: CancellationToken,
     /// Ends the ports that watch, after everything else.
     last: CancellationToken,
 }
@@ -142,12 +147,15 @@ impl Gateway {
             service_name::<GatewayServiceServer<GatewayService>>(),
             service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
+            service_name::<UserServiceServer<UserService>>(),
         ];
+        let closing = CancellationToken::new();
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(
             &services,
             callers,
             RequestIds::new(store.clone(), sends.clone()),
+            closing.clone(),
             &health_state,
         )?;
         let observe = observe::Layer::new(observe::Metrics::register(
@@ -157,6 +165,7 @@ impl Gateway {
 
         let last = CancellationToken::new();
         let server_metrics = server::Metrics::register(&mut registry);
+        let drain_accept = grpc.drain_accept;
         let server = server::Server::bind(grpc, server_metrics).context("section [grpc]")?;
         let health_server = health::spawn(health, health_state.clone(), last.clone())
             .context("section [health]")?;
@@ -181,6 +190,8 @@ impl Gateway {
             clients,
             store,
             sends,
+            drain_accept,
+            closing,
             last,
         })
     }
@@ -212,6 +223,8 @@ impl Gateway {
             clients,
             store,
             sends,
+            drain_accept,
+            closing,
             last,
         } = self;
         let background = TaskTracker::new();
@@ -226,6 +239,8 @@ impl Gateway {
                 shutdown.cancelled().await;
                 tracing::info!("shutting down: calls under way end, new ones go elsewhere");
                 health.set_draining();
+                tokio::time::sleep(drain_accept).await;
+                closing.cancel();
             }
         });
 
@@ -290,6 +305,7 @@ fn routes(
     services: &[String],
     callers: Callers,
     request_ids: RequestIds,
+    closing: CancellationToken,
     health: &health::State,
 ) -> anyhow::Result<Routes> {
     let mut reflection = tonic_reflection::server::Builder::configure()
@@ -314,12 +330,17 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(UPLOAD_DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let user = UserServiceServer::new(UserService::new(callers.clone(), closing))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
         .add_service(media)
+        .add_service(user)
         .add_service(gateway)
         .add_service(health::service(health.clone()))
         .add_service(reflection.build_v1().context("reflection v1")?)

@@ -13,6 +13,7 @@ mod request_id;
 pub mod server;
 pub mod status;
 mod upload;
+mod user;
 
 pub use caller::Callers;
 pub use gateway::GatewayService;
@@ -20,3 +21,4 @@ pub use media::MediaService;
 pub use message::MessageService;
 pub use request_id::RequestIds;
 pub use upload::UPLOAD_DECODE_LIMIT_BYTES;
+pub use user::UserService;

@@ -168,6 +168,16 @@ pub fn wecom(error: &wecom::Error) -> Status {
             "unlicensed_user_ids",
             id_list(&recipients.unlicensed_user_ids),
         ),
+        Error::ContactsSecretMissing { path } => Builder::new(
+            Code::FailedPrecondition,
+            ErrorReason::ContactsSecretMissing,
+            message,
+        )
+        .with("path", *path),
+        Error::AnswerTooLarge { path } => {
+            Builder::new(Code::ResourceExhausted, ErrorReason::MessageTooLarge, message)
+                .with("path", *path)
+        }
         Error::Credential { refusal, .. } => Builder::new(
             Code::FailedPrecondition,
             ErrorReason::CredentialRefused,
@@ -306,6 +316,12 @@ pub fn app_not_found(app: &str, known: &[&str]) -> Status {
         ),
     };
     Builder::new(Code::NotFound, ErrorReason::AppNotFound, message).build()
+}
+
+/// The status of a stream that ends because the gateway does.
+pub fn shutting_down() -> Status {
+    let message = "the gateway is shutting down; another replica goes on";
+    Builder::new(Code::Unavailable, ErrorReason::ShuttingDown, message).build()
 }
 
 /// The status of a request id that was used for another request.

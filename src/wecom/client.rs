@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::{CorpTickets, LoginPage, Pages, SignPage, Signature, Tickets};
 use super::breaker::Breaker;
-use super::call::{Call, Payload, Repeat};
+use super::call::{Call, Credential, Payload, Repeat};
 use super::content::{Media, MediaType, TaskCardName};
 use super::errcode::Class;
 use super::error::{Error, Held, Reason, Refusal, Result};
@@ -51,6 +51,8 @@ struct Inner {
     task_card_name: TaskCardName,
     http: reqwest::Client,
     token: Source,
+    /// Of the contacts secret, where there is one.
+    contacts: Option<Source>,
     pace: Pace,
     breaker: Breaker,
     uploads: Uploads,
@@ -125,6 +127,7 @@ impl Client {
             upload_timeout: settings.upload_timeout,
             upload_dir: settings.upload_dir.clone(),
             task_card_name: settings.task_card_name,
+            contacts: Source::contacts(&app, http.clone(), tokens.clone(), metrics.clone()),
             token: Source::new(app.clone(), http.clone(), tokens, metrics.clone()),
             pages,
             tickets: Tickets::new(),
@@ -188,7 +191,8 @@ impl Client {
         self.0.tickets.sign(self, corp, page, deadline).await
     }
 
-    /// Keeps the token fresh until `shutdown`.
+    /// Keeps the app's own token fresh until `shutdown`. That of the contacts secret
+    /// is fetched when it is wanted: few calls take it, and none of them is a send.
     pub async fn run(self, shutdown: CancellationToken) {
         self.0.token.clone().run(shutdown).await;
     }
@@ -280,6 +284,8 @@ impl Client {
     }
 
     async fn ask<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
+        // Before anything is taken: without its secret a call goes nowhere.
+        self.source(call)?;
         let members = call.members();
         let ticket = self
             .0
@@ -291,6 +297,24 @@ impl Client {
             self.0.pace.give_back(&ticket, members);
         }
         result
+    }
+
+    /// The way to the token that a call takes.
+    fn source<C: Call>(&self, call: &C) -> Result<&Source> {
+        let Inner {
+            app,
+            token,
+            contacts,
+            ..
+        } = &*self.0;
+        match C::CREDENTIAL {
+            Credential::App => Ok(token),
+            Credential::Directory if app.contacts_details => Ok(contacts.as_ref().unwrap_or(token)),
+            Credential::Directory => Ok(token),
+            Credential::Contacts => contacts
+                .as_ref()
+                .ok_or(Error::ContactsSecretMissing { path: call.path() }),
+        }
     }
 
     async fn repeat<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
@@ -310,8 +334,7 @@ impl Client {
             };
             if let (Setback::TokenRejected(generation, _), false) = (&setback, token_renewed) {
                 token_renewed = true;
-                self.0
-                    .token
+                self.source(call)?
                     .rejected(*generation)
                     .await
                     .map_err(|error| unless_lost(call, lost, error))?;
@@ -343,6 +366,7 @@ impl Client {
             Setback::Unsent(_) | Setback::Conflict(_) => true,
             Setback::Concurrency(_) => return self.in_budget(wait.max(CONCURRENCY_WAIT), deadline),
             // Whether WeCom did anything before it said -1 is not documented.
+            Setback::Lost(Reason::TooLarge) => call.repeat() == Repeat::SameBytes,
             Setback::Lost(_) | Setback::Busy(_) => call.repeat() != Repeat::WhileUnsent,
             Setback::TokenRejected(..) | Setback::RateLimited(_) | Setback::Final(_) => false,
         };
@@ -368,7 +392,8 @@ impl Client {
             .breaker
             .admit()
             .map_err(|retry_after| Setback::Final(Error::CircuitOpen { retry_after }))?;
-        let token = self.0.token.get(deadline).await.map_err(Setback::Final)?;
+        let source = self.source(call).map_err(Setback::Final)?;
+        let token = source.get(deadline).await.map_err(Setback::Final)?;
         let begun = Instant::now();
         let timeout = match payload {
             Payload::File(_) => self.0.upload_timeout,
@@ -388,10 +413,12 @@ impl Client {
         let hurried =
             matches!(result, Err(Setback::Lost(Reason::TimedOut))) && deadline < own_deadline;
         if !hurried {
-            let failed = matches!(
-                result,
-                Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_))
-            );
+            let failed = match result {
+                // An answer nonetheless: a large department says nothing about WeCom.
+                Err(Setback::Lost(Reason::TooLarge)) => false,
+                Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_)) => true,
+                _ => false,
+            };
             self.0.breaker.record(!failed);
         }
         result
@@ -431,6 +458,7 @@ impl Client {
             Setback::Lost(Reason::TimedOut) if Instant::now() >= deadline => {
                 Error::Deadline { path, sent: effect }
             }
+            Setback::Lost(Reason::TooLarge) if !effect => Error::AnswerTooLarge { path },
             Setback::Lost(reason) if effect => Error::OutcomeUnknown {
                 path,
                 reason,

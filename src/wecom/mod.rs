@@ -24,9 +24,10 @@ pub mod raw;
 mod settings;
 mod token;
 mod transport;
+pub mod user;
 mod violation;
 
-pub use call::{Call, Payload, Repeat};
+pub use call::{Call, Credential, Payload, Repeat};
 pub use client::{AppState, Client, build};
 pub use content::Content;
 pub use error::{Error, Held, Reason, Refusal, Result};

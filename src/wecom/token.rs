@@ -137,6 +137,8 @@ pub(super) struct Source(Arc<Inner>);
 
 struct Inner {
     key: Arc<str>,
+    /// The setting that holds the secret.
+    setting: &'static str,
     app: Resolved,
     http: reqwest::Client,
     tokens: Tokens,
@@ -148,17 +150,45 @@ struct Inner {
 }
 
 impl Source {
+    /// The way to the app's own token.
     pub(super) fn new(
         app: Resolved,
         http: reqwest::Client,
         tokens: Tokens,
         metrics: Metrics,
     ) -> Self {
-        // Two apps of one corp have two tokens; a key without the app would mix
-        // them up, which WeCom answers with 301002.
-        let key = format!("{}/{}", app.corp_id, app.name).into();
+        Self::of("secret", app, http, tokens, metrics)
+    }
+
+    /// The way to the token of the app's contacts secret, if it has one.
+    pub(super) fn contacts(
+        app: &Resolved,
+        http: reqwest::Client,
+        tokens: Tokens,
+        metrics: Metrics,
+    ) -> Option<Self> {
+        let contacts = Resolved {
+            secret: app.contacts_secret.clone()?,
+            name: format!("{}/contacts", app.name),
+            ..app.clone()
+        };
+        Some(Self::of("contacts_secret", contacts, http, tokens, metrics))
+    }
+
+    fn of(
+        setting: &'static str,
+        app: Resolved,
+        http: reqwest::Client,
+        tokens: Tokens,
+        metrics: Metrics,
+    ) -> Self {
+        // Two apps of one corp have two tokens, and so have two secrets of one app; a
+        // key without them would mix them up, which WeCom answers with 301002 or 48002.
+        // The setting stands before the name: an app may be called "youxiao/contacts".
+        let key = format!("{setting}:{}/{}", app.corp_id, app.name).into();
         Self(Arc::new(Inner {
             key,
+            setting,
             app,
             http,
             tokens,
@@ -228,6 +258,7 @@ impl Source {
         if status.forced.len() > FORCED_REFRESHES {
             let retry_at = status.forced[0] + FORCED_WINDOW;
             let error = Error::Credential {
+                setting: self.0.setting,
                 refusal: Refusal::new(TOKEN_INVALID, "fresh tokens are refused again and again"),
                 retry_after: retry_at - now,
             };
@@ -333,7 +364,7 @@ impl Source {
         let reply = match transport::decode::<Reply>(&body).map_err(unreachable)? {
             Ok(reply) if !reply.access_token.expose_secret().is_empty() => reply,
             Ok(_) => return Err(unreachable(Reason::Garbled)),
-            Err(refusal) => return Err(refused(refusal)),
+            Err(refusal) => return Err(refused(refusal, self.0.setting)),
         };
         // A token in its last second is used: should WeCom refuse it, the call is
         // repeated with the next one.
@@ -436,7 +467,7 @@ const TOKEN_INVALID: i64 = 40014;
 
 /// Any refusal of gettoken is a matter of the credential, except those that pass
 /// by themselves.
-fn refused(refusal: Refusal) -> Error {
+fn refused(refusal: Refusal, setting: &'static str) -> Error {
     match refusal.class() {
         Some(Class::Busy) => Error::Unreachable {
             path: PATH,
@@ -449,6 +480,7 @@ fn refused(refusal: Refusal) -> Error {
             retry_after: LIMITED_REST.0,
         },
         _ => Error::Credential {
+            setting,
             refusal,
             retry_after: REFUSED_REST.0,
         },

@@ -7,3 +7,4 @@ pub(super) mod gateway;
 pub(super) mod media;
 pub(super) mod message;
 pub(super) mod update;
+pub(super) mod user;
