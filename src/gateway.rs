@@ -16,14 +16,16 @@ use tower::Layer as _;
 
 use crate::access::{self, Access};
 use crate::admin::{self, Admin};
+use crate::grpc::pb::auth_service_server::AuthServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
-    Callers, GatewayService, MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES,
-    UserService, health, observe, pb, server,
+    AuthService, Callers, GatewayService, MediaService, MessageService, RequestIds,
+    UPLOAD_DECODE_LIMIT_BYTES, UserService, health, observe, pb, server,
 };
+use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
 
@@ -37,9 +39,9 @@ pub const SECRET_KEYS: [&str; 3] = ["secret", "contacts_secret", "proxy"];
 const DECODE_LIMIT_BYTES: usize = 5 * 1024 * 1024;
 /// Largest message that is written.
 const ENCODE_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-/// How often old request ids are swept.
+/// How often old request ids and logins are swept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-/// How long sends under way may take after the last connection has ended.
+/// How long sends and logins under way may take after the last connection has ended.
 const TASK_GRACE: Duration = Duration::from_secs(8);
 
 /// All settings: one field for each room.
@@ -54,6 +56,8 @@ pub struct Config {
     pub admin: admin::Settings,
     /// What survives a restart.
     pub store: store::Settings,
+    /// How people log in.
+    pub login: session::Settings,
     /// How WeCom is reached.
     pub wecom: wecom::Settings,
     /// The apps.
@@ -93,6 +97,7 @@ impl Config {
             );
         }
         faults.extend(self.grpc.faults());
+        faults.extend(self.login.faults());
         faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
         faults.extend(clients.err().into_iter().flatten());
@@ -125,6 +130,7 @@ impl Gateway {
             health,
             admin,
             store,
+            login,
             wecom,
             apps,
             callers,
@@ -140,10 +146,19 @@ impl Gateway {
             .await
             .context("the store cannot be opened")?;
 
+        let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
+        let logins = Logins::new(&login, store.clone());
+        if sessions.end_with_the_process() && login.in_use() {
+            tracing::warn!(
+                "[login] signing_key_files names no key, so one was made: logins end when this process does, and other replicas do not know them"
+            );
+        }
+
         let sends = TaskTracker::new();
         let callers = Callers::new(access, clients.clone());
         let descriptors = descriptors();
         let services = vec![
+            service_name::<AuthServiceServer<AuthService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
             service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
@@ -153,7 +168,8 @@ impl Gateway {
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(
             &services,
-            callers,
+            callers.clone(),
+            AuthService::new(callers.clone(), logins, sessions.clone(), sends.clone()),
             RequestIds::new(store.clone(), sends.clone()),
             closing.clone(),
             &health_state,
@@ -179,7 +195,13 @@ impl Gateway {
                 move || state.ready()
             }),
         };
-        let admin = Admin::bind(&admin, probes, Arc::new(registry)).context("section [admin]")?;
+        let documents = vec![admin::Document {
+            path: "/.well-known/jwks.json",
+            content_type: "application/jwk-set+json",
+            body: sessions.jwks(),
+        }];
+        let admin = Admin::bind(&admin, probes, documents, Arc::new(registry))
+            .context("section [admin]")?;
         Ok(Self {
             server,
             health_server,
@@ -304,6 +326,7 @@ fn methods(descriptors: &FileDescriptorSet, services: &[String]) -> Vec<String> 
 fn routes(
     services: &[String],
     callers: Callers,
+    auth: AuthService,
     request_ids: RequestIds,
     closing: CancellationToken,
     health: &health::State,
@@ -322,6 +345,10 @@ fn routes(
         reflection = reflection.with_service_name(service);
         reflection_alpha = reflection_alpha.with_service_name(service);
     }
+    let auth = AuthServiceServer::new(auth)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
@@ -339,6 +366,7 @@ fn routes(
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
+        .add_service(auth)
         .add_service(media)
         .add_service(user)
         .add_service(gateway)
@@ -362,12 +390,13 @@ async fn sweep(store: Store, shutdown: CancellationToken) {
         let since = now
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        let oldest = since.saturating_sub(REQUEST_ID_LIFE).as_millis();
-        if let Err(error) = store
-            .expire(i64::try_from(oldest).unwrap_or(i64::MAX))
-            .await
-        {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let oldest = since.saturating_sub(REQUEST_ID_LIFE);
+        if let Err(error) = store.expire(millis(oldest)).await {
             tracing::warn!("cannot sweep old request ids: {error}");
+        }
+        if let Err(error) = store.expire_logins(millis(since)).await {
+            tracing::warn!("cannot sweep old logins: {error}");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The inbound door: gRPC. One thin adapter for each service: who calls and for
 //! which app, convert and call, answer. Nothing below knows of tonic.
 
+mod auth;
 mod caller;
+mod code_exchange;
 pub mod convert;
 mod gateway;
 pub mod health;
@@ -15,6 +17,7 @@ pub mod status;
 mod upload;
 mod user;
 
+pub use auth::AuthService;
 pub use caller::Callers;
 pub use gateway::GatewayService;
 pub use media::MediaService;

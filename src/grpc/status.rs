@@ -11,7 +11,7 @@ use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 use super::pb::ErrorReason;
 use crate::wecom::errcode::{self, Class};
 use crate::wecom::{self, Held, Refusal, Violation};
-use crate::{access, store};
+use crate::{access, session, store};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "wecomgw";
@@ -174,10 +174,12 @@ pub fn wecom(error: &wecom::Error) -> Status {
             message,
         )
         .with("path", *path),
-        Error::AnswerTooLarge { path } => {
-            Builder::new(Code::ResourceExhausted, ErrorReason::MessageTooLarge, message)
-                .with("path", *path)
-        }
+        Error::AnswerTooLarge { path } => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::MessageTooLarge,
+            message,
+        )
+        .with("path", *path),
         Error::Credential { refusal, .. } => Builder::new(
             Code::FailedPrecondition,
             ErrorReason::CredentialRefused,
@@ -299,6 +301,38 @@ pub fn store(error: &store::Error) -> Status {
         "the gateway's store cannot be used now; nothing was sent",
     )
     .retry_after(STORE_WAIT)
+    .build()
+}
+
+/// The status of a session token that is not taken.
+pub fn session(error: &session::Error) -> Status {
+    let reason = match error {
+        session::Error::Invalid => ErrorReason::SessionInvalid,
+        session::Error::Expired => ErrorReason::SessionExpired,
+        session::Error::Revoked => ErrorReason::SessionRevoked,
+        session::Error::Store(error) => return store(error),
+    };
+    Builder::new(Code::InvalidArgument, reason, error.to_string()).build()
+}
+
+/// The status of a login that does not go on.
+pub fn login(error: &session::LoginError) -> Status {
+    let reason = match error {
+        session::LoginError::StateRefused => ErrorReason::LoginStateRefused,
+        session::LoginError::CodeUsed => ErrorReason::LoginCodeUsed,
+        session::LoginError::Store(error) => return store(error),
+    };
+    Builder::new(Code::InvalidArgument, reason, error.to_string()).build()
+}
+
+/// The status of a visitor who is no member of the corp.
+pub fn not_a_member(external_user_id: Option<String>) -> Status {
+    let message = "the visitor is no member of the corp";
+    let builder = Builder::new(Code::PermissionDenied, ErrorReason::NotAMember, message);
+    match external_user_id {
+        Some(id) => builder.with("external_user_id", id),
+        None => builder,
+    }
     .build()
 }
 

@@ -8,8 +8,6 @@ mod page;
 mod signature;
 mod ticket;
 
-use std::fmt;
-
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -21,6 +19,7 @@ pub(super) use ticket::{CorpTickets, Tickets};
 
 use super::call::{Call, Payload, Repeat};
 use super::check::{Checker, Path};
+use super::user::Member;
 use super::violation::Violation;
 
 /// Longest code of a login in bytes.
@@ -138,7 +137,9 @@ impl GetUserDetail {
 
 impl Call for GetUserDetail {
     const PATH: &'static str = "auth/getuserdetail";
-    type Reply = UserDetail;
+    /// The fields that the member agreed to show, by the names that user/get has for
+    /// them.
+    type Reply = Member;
 
     /// A ticket may be shown again while it lives.
     fn repeat(&self) -> Repeat {
@@ -148,68 +149,6 @@ impl Call for GetUserDetail {
     fn payload(&self) -> Payload {
         let ticket = self.user_ticket.expose_secret();
         Payload::json(&serde_json::json!({ "user_ticket": ticket }))
-    }
-}
-
-/// Sensitive fields of a member. Each is there only if an administrator opened it
-/// to the app and the member agreed.
-#[derive(Clone, Deserialize)]
-pub struct UserDetail {
-    /// `userid`
-    #[serde(rename = "userid")]
-    pub user_id: String,
-    /// `gender`
-    #[serde(default)]
-    pub gender: Gender,
-    /// `mobile`
-    pub mobile: Option<String>,
-    /// `email`
-    pub email: Option<String>,
-    /// `biz_mail`
-    #[serde(rename = "biz_mail")]
-    pub corp_email: Option<String>,
-    /// `avatar`
-    #[serde(rename = "avatar")]
-    pub avatar_url: Option<String>,
-    /// `qr_code`
-    #[serde(rename = "qr_code")]
-    pub qr_code_url: Option<String>,
-    /// `address`
-    pub address: Option<String>,
-}
-
-// By hand, because the rest is nobody's business.
-impl fmt::Debug for UserDetail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserDetail")
-            .field("user_id", &self.user_id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// WeCom's `gender`, a string that has also been seen as a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "serde_json::Value")]
-pub enum Gender {
-    /// "0", or anything unknown
-    #[default]
-    Unknown,
-    /// "1"
-    Male,
-    /// "2"
-    Female,
-}
-
-impl From<serde_json::Value> for Gender {
-    fn from(value: serde_json::Value) -> Self {
-        match value
-            .as_str()
-            .map_or(value.as_i64(), |text| text.parse().ok())
-        {
-            Some(1) => Self::Male,
-            Some(2) => Self::Female,
-            _ => Self::Unknown,
-        }
     }
 }
 
@@ -254,26 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn gender_may_be_a_string_a_number_or_absent() {
-        let gender = |json: &str| serde_json::from_str::<UserDetail>(json).expect(json).gender;
-        assert_eq!(gender(r#"{"userid":"a","gender":"1"}"#), Gender::Male);
-        assert_eq!(gender(r#"{"userid":"a","gender":2}"#), Gender::Female);
-        for json in [
-            r#"{"userid":"a"}"#,
-            r#"{"userid":"a","gender":"9"}"#,
-            r#"{"userid":"a","gender":null}"#,
-        ] {
-            assert_eq!(gender(json), Gender::Unknown, "{json}");
-        }
-    }
-
-    #[test]
     fn secrets_are_not_shown() {
         let visitor: Visitor =
             serde_json::from_str(r#"{"userid":"lisi","user_ticket":"canary"}"#).expect("an answer");
         assert!(!format!("{visitor:?}").contains("canary"));
-        let detail: UserDetail =
-            serde_json::from_str(r#"{"userid":"lisi","mobile":"canary"}"#).expect("an answer");
-        assert!(!format!("{detail:?}").contains("canary"));
     }
 }
