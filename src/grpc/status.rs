@@ -174,10 +174,12 @@ pub fn wecom(error: &wecom::Error) -> Status {
             message,
         )
         .with("path", *path),
-        Error::AnswerTooLarge { path } => {
-            Builder::new(Code::ResourceExhausted, ErrorReason::MessageTooLarge, message)
-                .with("path", *path)
-        }
+        Error::AnswerTooLarge { path } => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::MessageTooLarge,
+            message,
+        )
+        .with("path", *path),
         Error::Credential { refusal, .. } => Builder::new(
             Code::FailedPrecondition,
             ErrorReason::CredentialRefused,

@@ -5,8 +5,8 @@
 //! to look at and faults on demand. It shares no struct with the client side,
 //! so that a mistake made there is not repeated here.
 //!
-//! What it does not do: callbacks to the app, group chats, the directory API
-//! and login. `dev` and `sandbox` in `cli` start it, and so do the tests.
+//! What it does not do: callbacks to the app, group chats and login. `dev` and
+//! `sandbox` in `cli` start it, and so do the tests.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -33,6 +33,7 @@ mod ledger;
 mod log;
 mod media;
 mod pace;
+mod profile;
 mod server;
 mod settings;
 mod token;

@@ -28,7 +28,11 @@ async fn server_info_names_version_and_services() {
     assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
     assert_eq!(
         info.services,
-        ["wecomgw.v1.GatewayService", "wecomgw.v1.MessageService"]
+        [
+            "wecomgw.v1.GatewayService",
+            "wecomgw.v1.MessageService",
+            "wecomgw.v1.UserService"
+        ]
     );
     assert!(info.started_at.is_some());
     world.stop().await;
@@ -132,7 +136,8 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
         [
             "grpc.health.v1.Health",
             "wecomgw.v1.GatewayService",
-            "wecomgw.v1.MessageService"
+            "wecomgw.v1.MessageService",
+            "wecomgw.v1.UserService"
         ]
     );
     world.stop().await;

@@ -25,6 +25,7 @@ use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
+use wecomgw::grpc::pb::user_service_client::UserServiceClient;
 use wecomgw::sandbox::{self, Sandbox};
 use wecomgw::telemetry;
 
@@ -212,6 +213,10 @@ impl World {
         MessageServiceClient::new(self.channel()).max_decoding_message_size(16 << 20)
     }
 
+    pub(crate) fn users(&self) -> UserServiceClient<Watched> {
+        UserServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
     }
@@ -324,6 +329,13 @@ fn base_settings(url: &str, folder: &Path) -> String {
             app.agent_id,
             app.secret.expose_secret()
         );
+        // The first app has the contacts secret too.
+        if app.name == APP
+            && let Some(secret) = &demo.contacts_secret
+        {
+            let secret = secret.expose_secret();
+            let _ = writeln!(settings, "contacts_secret = \"{secret}\"");
+        }
     }
     settings
 }

@@ -15,3 +15,4 @@ mod message;
 mod request_id;
 mod update;
 mod upstream;
+mod user;
