@@ -84,9 +84,14 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// The demo's apps as configuration. Their secrets are made up and public.
 fn demo_apps(settings: &sandbox::Settings) -> String {
+    let contacts = settings.contacts_secret.as_ref().map(|secret| {
+        let secret = secret.expose_secret();
+        format!("contacts_secret = \"{secret}\"\n")
+    });
+    let contacts = contacts.unwrap_or_default();
     let sections = settings.apps.iter().map(|app| {
         format!(
-            "[[apps]]\nname = \"{}\"\ncorp_id = \"{}\"\nagent_id = {}\nsecret = \"{}\"\n",
+            "[[apps]]\nname = \"{}\"\ncorp_id = \"{}\"\nagent_id = {}\nsecret = \"{}\"\n{contacts}",
             app.name,
             settings.corp_id,
             app.agent_id,

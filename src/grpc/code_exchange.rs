@@ -127,7 +127,9 @@ impl CodeExchange {
             },
             Turn::Kept(bytes) => match Kept::decode(&bytes) {
                 Some(Kept::Answer(answer)) => *answer,
-                Some(Kept::Identified(known)) => self.admit(brought, client, known, deadline).await,
+                Some(Kept::Identified(known)) => {
+                    self.admit(brought, client, *known, deadline).await
+                }
                 None => Err(status::internal("a kept login cannot be read")),
             },
             Turn::Lost => Err(status::wecom(&wecom::Error::OutcomeUnknown {
@@ -198,7 +200,7 @@ impl CodeExchange {
         let user = match member(client, user_id, deadline).await {
             Ok(user) => user,
             Err(error) => {
-                self.keep(brought, &Kept::Identified(known)).await;
+                self.keep(brought, &Kept::Identified(Box::new(known))).await;
                 return Err(status::wecom(&error));
             }
         };
@@ -260,7 +262,7 @@ enum Kept {
     /// How the login ended.
     Answer(Box<Answer>),
     /// Whose it is; the rest is still to be read.
-    Identified(pb::LoginResponse),
+    Identified(Box<pb::LoginResponse>),
 }
 
 const KEPT_OK: u8 = 0;
@@ -293,7 +295,9 @@ impl Kept {
                 let status = Status::with_details(code, status.message, details);
                 Some(Self::Answer(Box::new(Err(status))))
             }
-            KEPT_IDENTIFIED => pb::LoginResponse::decode(bytes).ok().map(Self::Identified),
+            KEPT_IDENTIFIED => pb::LoginResponse::decode(bytes)
+                .ok()
+                .map(|known| Self::Identified(Box::new(known))),
             _ => None,
         }
     }

@@ -143,16 +143,17 @@ impl pb::user_service_server::UserService for UserService {
             .admit(&request, "UserService/ListDepartments")?;
         let request = request.into_inner();
         let client = caller.app(&request.app)?;
-        let departments = match convert::user::list_departments(&request).map_err(status::invalid)? {
-            ListDepartments::Full(list) => {
-                let reply = client.call(&list, caller.deadline).await;
-                reply.map(|reply| reply.departments)
-            }
-            ListDepartments::Brief(list) => {
-                let reply = client.call(&list, caller.deadline).await;
-                reply.map(|reply| reply.departments)
-            }
-        };
+        let departments =
+            match convert::user::list_departments(&request).map_err(status::invalid)? {
+                ListDepartments::Full(list) => {
+                    let reply = client.call(&list, caller.deadline).await;
+                    reply.map(|reply| reply.departments)
+                }
+                ListDepartments::Brief(list) => {
+                    let reply = client.call(&list, caller.deadline).await;
+                    reply.map(|reply| reply.departments)
+                }
+            };
         let departments = departments.map_err(|error| status::wecom(&error))?;
         let departments = departments.into_iter().map(convert::user::department);
         Ok(Response::new(pb::ListDepartmentsResponse {

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use secrecy::SecretString;
+
 use super::clock::Clock;
 use super::directory::{Roster, Scope};
 use super::duplicate::Duplicates;
@@ -20,6 +22,8 @@ use super::token::Tokens;
 /// never wait, so one lock around the whole keeps every call atomic.
 pub(super) struct Corp {
     pub(super) id: String,
+    /// The contact-sync secret (通讯录同步), if the corp made one.
+    pub(super) contacts_secret: Option<SecretString>,
     pub(super) apps: Vec<App>,
     /// What each app sees, in the order of `apps`.
     pub(super) scopes: Vec<Scope>,
@@ -42,6 +46,7 @@ impl Corp {
         let Settings {
             listen: _,
             corp_id,
+            contacts_secret,
             apps,
             directory,
             modes,
@@ -49,6 +54,7 @@ impl Corp {
         let roster = Roster::new(directory);
         Self {
             id: corp_id,
+            contacts_secret,
             scopes: apps.iter().map(|app| roster.scope(&app.visible)).collect(),
             apps,
             roster,

@@ -6,6 +6,12 @@ use super::settings::{App, VisibleRange};
 /// Corp id of the demo, shaped like a real one.
 pub(super) const CORP_ID: &str = "ww5a9db0c5a9db0c5a";
 
+/// Secret of contact sync.
+pub(super) const CONTACTS_SECRET: &str = "sandbox-secret-contacts";
+
+/// `kaoqin` was created early enough to be given mobile numbers and the like.
+pub(super) const OLD_APP: u32 = 1_000_003;
+
 /// The mini program that the first demo app is linked to.
 const MINI_PROGRAM: &str = "wx5a9db0c5a9db0c5a";
 
@@ -19,7 +25,7 @@ pub(super) fn apps() -> Vec<App> {
         department_ids: vec![2, 3, 4],
         user_ids: vec!["zhaomin".to_owned()],
     };
-    let mut kaoqin = App::new("kaoqin", 1_000_003, "sandbox-secret-kaoqin");
+    let mut kaoqin = App::new("kaoqin", OLD_APP, "sandbox-secret-kaoqin");
     kaoqin.callback_url = false;
     kaoqin.trusted_domains = domains(&["hr.example.com:8443"]);
     kaoqin.visible = VisibleRange {
@@ -88,10 +94,13 @@ fn members() -> Vec<Member> {
         ("GuWen.Long", "龙顾问", &[6]),
     ];
     let unlicensed = ["zhoujiu", "luqi", "QinChuan"];
+    let without_wechat = ["taoran", "fangyi"];
     people
         .into_iter()
         .map(|(user_id, name, department_ids)| Member {
             licensed: !unlicensed.contains(&user_id),
+            wechat: !without_wechat.contains(&user_id),
+            activated: user_id != "sunba",
             ..Member::new(user_id, name, department_ids)
         })
         .collect()

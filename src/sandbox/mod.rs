@@ -5,8 +5,8 @@
 //! to look at and faults on demand. It shares no struct with the client side,
 //! so that a mistake made there is not repeated here.
 //!
-//! What it does not do: callbacks to the app, group chats and the directory API.
-//! `dev` and `sandbox` in `cli` start it, and so do the tests.
+//! What it does not do: callbacks to the app and group chats. `dev` and `sandbox` in
+//! `cli` start it, and so do the tests.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -36,6 +36,7 @@ mod login;
 mod media;
 mod pace;
 mod page;
+mod profile;
 mod server;
 mod settings;
 mod token;

@@ -10,6 +10,7 @@ mod media;
 mod message;
 mod tools;
 mod update;
+mod user;
 
 use reqwest::{Client, Response};
 use secrecy::ExposeSecret;

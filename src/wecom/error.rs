@@ -47,7 +47,9 @@ pub enum Error {
         recipients: Box<Sent>,
     },
     /// The call takes the contacts secret, and the app has none. An operator must act.
-    #[error("{path} takes the contacts secret (通讯录同步), and the app has no `contacts_secret_file`")]
+    #[error(
+        "{path} takes the contacts secret (通讯录同步), and the app has no `contacts_secret_file`"
+    )]
     ContactsSecretMissing {
         /// Path of the call.
         path: &'static str,

@@ -206,7 +206,10 @@ fn read_secret(
                 Err(format!("{key}_file {} is empty", path.display()))
             }
             Ok(text) => Ok(Some(SecretString::from(text.trim().to_owned()))),
-            Err(error) => Err(format!("cannot read {key}_file {}: {error}", path.display())),
+            Err(error) => Err(format!(
+                "cannot read {key}_file {}: {error}",
+                path.display()
+            )),
         },
     }
 }

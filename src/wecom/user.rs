@@ -24,8 +24,8 @@ mod tag;
 mod walk;
 
 pub use department::{
-    Department, DepartmentList, DepartmentListBrief, Departments, DepartmentsBrief, FoundDepartment,
-    GetDepartment,
+    Department, DepartmentList, DepartmentListBrief, Departments, DepartmentsBrief,
+    FoundDepartment, GetDepartment,
 };
 pub use ids::{IdEntry, IdPage, IdPages};
 pub use member::{
@@ -317,14 +317,20 @@ fn check_user_id(user_id: &str, found: &mut Checker) {
 
 fn check_number(field: &'static str, number: u32, found: &mut Checker) {
     if number == 0 {
-        found.add(&Path::ROOT.field(field), format_args!("required: 1 or more"));
+        found.add(
+            &Path::ROOT.field(field),
+            format_args!("required: 1 or more"),
+        );
     }
 }
 
 fn check_least(path: &Path<'_>, value: &str, least: usize, found: &mut Checker) {
     let actual = value.len();
     if (1..least).contains(&actual) {
-        found.add(path, format_args!("{actual} bytes, at least {least} are needed"));
+        found.add(
+            path,
+            format_args!("{actual} bytes, at least {least} are needed"),
+        );
     }
 }
 

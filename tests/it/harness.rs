@@ -26,6 +26,7 @@ use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
 use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
+use wecomgw::grpc::pb::user_service_client::UserServiceClient;
 use wecomgw::sandbox::{self, Sandbox};
 use wecomgw::telemetry;
 
@@ -223,6 +224,10 @@ impl World {
         MediaServiceClient::new(self.channel())
     }
 
+    pub(crate) fn users(&self) -> UserServiceClient<Watched> {
+        UserServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
     }
@@ -349,6 +354,13 @@ fn base_settings(url: &str, folder: &Path) -> String {
             app.agent_id,
             app.secret.expose_secret()
         );
+        // The first app has the contacts secret too.
+        if app.name == APP
+            && let Some(secret) = &demo.contacts_secret
+        {
+            let secret = secret.expose_secret();
+            let _ = writeln!(settings, "contacts_secret = \"{secret}\"");
+        }
     }
     settings
 }

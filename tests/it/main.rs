@@ -16,3 +16,4 @@ mod message;
 mod request_id;
 mod update;
 mod upstream;
+mod user;

@@ -257,9 +257,8 @@ fn external_profile(profile: ExternalProfile) -> pb::UserExternalProfile {
     } = profile;
     pb::UserExternalProfile {
         corp_name,
-        wechat_channels: wechat_channels.map(|WechatChannels { nickname, status }| {
-            pb::UserWechatChannels { nickname, status }
-        }),
+        wechat_channels: wechat_channels
+            .map(|WechatChannels { nickname, status }| pb::UserWechatChannels { nickname, status }),
         attributes: attributes.into_iter().map(attribute).collect(),
     }
 }
@@ -319,10 +318,15 @@ pub(in crate::grpc) fn tag_holders(tag_id: u32, holders: TagHolders) -> pb::GetT
         users,
         department_ids,
     } = holders;
-    let users = users.into_iter().map(|TagUser { user_id, name }| pb::TagUser { user_id, name });
+    let users = users
+        .into_iter()
+        .map(|TagUser { user_id, name }| pb::TagUser { user_id, name });
     pb::GetTagResponse {
         tag: Some(pb::Tag { tag_id, name }),
         users: users.collect(),
         department_ids,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use super::endpoint::Endpoint;
 use crate::sandbox::answer::{Answer, Refusal, Verdict};
 use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;
+use crate::sandbox::token::Bearer;
 
 pub(super) fn find(path: &str) -> Option<Endpoint> {
     match path {
@@ -33,8 +34,8 @@ pub(super) fn find(path: &str) -> Option<Endpoint> {
 
 fn get_token(corp: &mut Corp, call: &Call) -> Answer {
     match credential(corp, call) {
-        Ok(app) => {
-            let (token, expires_in) = corp.tokens.get(app, &corp.modes);
+        Ok(bearer) => {
+            let (token, expires_in) = corp.tokens.get(bearer, &corp.modes);
             Answer::ok(Map::from_iter([
                 ("access_token".into(), token.into()),
                 ("expires_in".into(), expires_in.into()),
@@ -44,8 +45,8 @@ fn get_token(corp: &mut Corp, call: &Call) -> Answer {
     }
 }
 
-/// The place of the app whose secret was given. The order of the checks is WeCom's.
-fn credential(corp: &mut Corp, call: &Call) -> Verdict<usize> {
+/// Whose secret was given. The order of the checks is WeCom's.
+fn credential(corp: &mut Corp, call: &Call) -> Verdict<Bearer> {
     if corp.tokens.banned() {
         return Err(Refusal::new(45009, "api freq out of limit"));
     }
@@ -56,6 +57,10 @@ fn credential(corp: &mut Corp, call: &Call) -> Verdict<usize> {
     if corp_id != corp.id {
         return Err(Refusal::new(40013, "invalid corpid"));
     }
+    let contacts = corp.contacts_secret.as_ref();
+    if contacts.is_some_and(|contacts| contacts.expose_secret() == secret) {
+        return Ok(Bearer::Contacts);
+    }
     let mut apps = corp.apps.iter();
     let Some(app) = apps.position(|app| app.secret.expose_secret() == secret) else {
         corp.tokens.bad_secret(corp.modes.ban_after_bad_secrets);
@@ -64,7 +69,7 @@ fn credential(corp: &mut Corp, call: &Call) -> Verdict<usize> {
     if !corp.apps[app].enabled {
         return Err(Refusal::new(50003, "app is disabled"));
     }
-    Ok(app)
+    Ok(Bearer::App(app))
 }
 
 /// Addresses from the block kept for documentation.

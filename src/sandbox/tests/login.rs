@@ -252,7 +252,7 @@ async fn consent_gives_a_ticket_that_shows_more_for_half_an_hour() {
     let shown = detail(&bench, 0, json!({"user_ticket": ticket})).await;
     assert_eq!(
         (&shown["userid"], &shown["gender"]),
-        (&json!("zhangsan"), &json!("2"))
+        (&json!("zhangsan"), &json!("1"))
     );
     for field in [
         "mobile", "email", "biz_mail", "avatar", "qr_code", "address",

@@ -54,11 +54,7 @@ pub struct Department {
     #[serde(rename = "name_en", default, deserialize_with = "or_default")]
     pub english_name: String,
     /// Members who lead it.
-    #[serde(
-        rename = "department_leader",
-        default,
-        deserialize_with = "or_default"
-    )]
+    #[serde(rename = "department_leader", default, deserialize_with = "or_default")]
     pub leader_user_ids: Vec<String>,
     /// The department above; 0 for the root.
     #[serde(rename = "parentid", default, deserialize_with = "number")]

@@ -128,7 +128,12 @@ mod tests {
 
     #[test]
     fn a_resume_token_is_one_word() {
-        for (cursor, faults) in [("", 0), ("bmV4dA==", 0), ("a b", 1), (&*"x".repeat(1025), 1)] {
+        for (cursor, faults) in [
+            ("", 0),
+            ("bmV4dA==", 0),
+            ("a b", 1),
+            (&*"x".repeat(1025), 1),
+        ] {
             let mut found = Checker::default();
             IdPages::check(cursor, &mut found);
             assert_eq!(found.into_violations().len(), faults, "{cursor}");

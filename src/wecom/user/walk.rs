@@ -80,7 +80,10 @@ impl Walk {
                 department_id: Some(top),
             };
             let reply = in_patience(&self.client, &call, deadline).await?;
-            let all = reply.departments.into_iter().map(|department| department.id);
+            let all = reply
+                .departments
+                .into_iter()
+                .map(|department| department.id);
             ids.extend(all.filter(|id| *id != top));
         }
         Ok(ids)

@@ -11,6 +11,7 @@ use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;
 use crate::sandbox::directory::Seat;
 use crate::sandbox::login::Visitor;
+use crate::sandbox::profile::{Mail, Profile};
 
 const OPEN_ID: &str = "oSandboxVisitor0000000000001";
 const EXTERNAL_USER_ID: &str = "wmSandboxCustomer00000000000001";
@@ -79,24 +80,21 @@ fn detail(corp: &Corp, app: usize, call: &Call) -> Verdict<Answer> {
     Ok(Answer::ok(sensitive(corp, seat)))
 }
 
-/// Made up from the member's place, and the same each time.
+/// What a member has to show; who entered no e-mail address shows none.
 fn sensitive(corp: &Corp, seat: Seat) -> Map<String, Value> {
-    let user_id = corp.roster.user_id(seat);
-    let name = user_id.to_lowercase();
-    let gender = if seat % 2 == 0 { "1" } else { "2" };
+    let profile = Profile::new(&corp.roster, seat);
     let fields = [
-        ("userid", user_id.to_string()),
-        ("gender", gender.to_owned()),
-        (
-            "avatar",
-            format!("https://wework.example.com/avatar/{name}/0"),
-        ),
-        ("qr_code", format!("https://wework.example.com/qr/{name}")),
-        ("mobile", format!("1380000{seat:04}")),
-        ("email", format!("{name}@mail.example.com")),
-        ("biz_mail", format!("{name}@sandbox.example.com")),
-        ("address", format!("沙盒路 {} 号", seat + 1)),
+        ("userid", corp.roster.user_id(seat).to_string()),
+        ("gender", profile.gender().to_owned()),
+        ("avatar", profile.avatar(0)),
+        ("qr_code", profile.qr_code()),
+        ("mobile", profile.mobile()),
+        ("email", profile.mail(Mail::Own)),
+        ("biz_mail", profile.mail(Mail::Corp)),
+        ("address", profile.address()),
     ];
-    let fields = fields.map(|(key, value)| (key.to_owned(), Value::from(value)));
-    fields.into_iter().collect()
+    let shown = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    shown
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect()
 }
