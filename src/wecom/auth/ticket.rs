@@ -267,4 +267,19 @@ mod tests {
         take().expect("the first has left the hour");
         take().expect_err("only the first");
     }
+
+    #[test]
+    fn documented_tickets_are_read() {
+        for (name, ticket) in [
+            ("get_jsapi_ticket", "js-ticket-000001"),
+            ("ticket/get", "agent-ticket-000001"),
+        ] {
+            let path = format!("tests/fixtures/cgi-bin/{name}.response.json");
+            let body = std::fs::read(path).expect(name);
+            let reply = transport::decode::<Reply>(&body).expect("an envelope");
+            let reply = reply.expect("a success");
+            assert_eq!(reply.ticket.expose_secret(), ticket);
+            assert_eq!(reply.expires_in, 7200);
+        }
+    }
 }
