@@ -267,4 +267,80 @@ mod tests {
             "/wecom/cgi-bin/gettoken"
         );
     }
+
+    fn app(keys: &str) -> Result<Resolved, Vec<String>> {
+        #[derive(Deserialize)]
+        struct File {
+            apps: Vec<App>,
+        }
+        let file = format!("[[apps]]\nname = \"a\"\ncorp_id = \"ww1\"\nagent_id = 1\n{keys}\n");
+        let file: File = toml::from_str(&file).expect("an app");
+        let settings = Settings {
+            base_url: "https://wecom.example.com".into(),
+            insecure_http: false,
+            connect_timeout: Duration::from_secs(1),
+            call_timeout: Duration::from_secs(1),
+            upload_timeout: Duration::from_secs(1),
+            pool_idle_timeout: Duration::from_secs(1),
+            pool_max_idle: 1,
+            proxy: None,
+            ca_file: None,
+            task_card_name: TaskCardName::default(),
+        };
+        file.apps[0].resolve(&settings)
+    }
+
+    #[test]
+    fn secrets_stand_in_the_file_or_in_the_open_but_not_in_both() {
+        use std::io::Write as _;
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, " from-a-file ").expect("written");
+        let path = file.path().display();
+        let exposed = |secret: &SecretString| secret.expose_secret().to_owned();
+
+        let plain = app("secret = \"s\"").expect("resolves");
+        assert_eq!(exposed(&plain.secret), "s");
+        assert!(plain.contacts_secret.is_none() && !plain.contacts_details);
+        let both =
+            format!("secret = \"s\"\ncontacts_secret_file = \"{path}\"\ncontacts_details = true");
+        let both = app(&both).expect("resolves");
+        let contacts = both.contacts_secret.as_ref().map(exposed);
+        assert_eq!(contacts.as_deref(), Some("from-a-file"));
+        assert!(both.contacts_details);
+
+        for (keys, expected) in [
+            ("", vec!["secret"]),
+            ("secret = \"\"", vec!["`secret` is set to nothing"]),
+            (
+                "secret = \"s\"\nsecret_file = \"f\"",
+                vec!["only one of `secret_file`"],
+            ),
+            (
+                "secret_file = \"/no/such\"",
+                vec!["cannot read secret_file"],
+            ),
+            (
+                "secret = \"s\"\ncontacts_secret = \"c\"\ncontacts_secret_file = \"f\"",
+                vec!["only one of `contacts_secret_file`"],
+            ),
+            (
+                "contacts_secret = \"\"\ncontacts_details = true",
+                vec![
+                    "`secret`",
+                    "`contacts_secret` is set to nothing",
+                    "contacts_details",
+                ],
+            ),
+            (
+                "secret = \"s\"\ncontacts_details = true",
+                vec!["contacts_details"],
+            ),
+        ] {
+            let faults = app(keys).expect_err(keys);
+            assert_eq!(faults.len(), expected.len(), "{keys}: {faults:?}");
+            for (fault, part) in faults.iter().zip(expected) {
+                assert!(fault.contains(part), "{fault}");
+            }
+        }
+    }
 }

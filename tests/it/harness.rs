@@ -194,6 +194,8 @@ impl World {
         let config: Config = Sources::read_with(DEFAULTS, &settings, Some(&file), [])
             .and_then(|sources| sources.extract())
             .unwrap();
+        // It may hold the demo's secrets, by design; nothing else in the folder may.
+        std::fs::remove_file(&file).unwrap();
         let gateway = Gateway::build(config, false).await.unwrap();
         let (grpc, health, admin) = (
             gateway.grpc_address(),

@@ -102,12 +102,8 @@ fn every_answer_of_the_fixtures_is_read() {
     assert_eq!(all.departments[0], one.department);
     assert_eq!(one.department.leader_user_ids, ["zhangsan", "lisi"]);
     assert_eq!((one.department.parent_id, one.department.order), (1, 70));
-    let pairs = ids.departments.iter().zip(&all.departments);
-    assert!(
-        pairs
-            .map(|(a, b)| (a.id, a.parent_id) == (b.id, b.parent_id))
-            .all(|same| same)
-    );
+    let mut pairs = ids.departments.iter().zip(&all.departments);
+    assert!(pairs.all(|(a, b)| (a.id, a.parent_id) == (b.id, b.parent_id)));
     assert!(ids.departments.len() == 2 && ids.departments[1].name.is_empty());
 
     let tags: Tags = reply("tag/list");
