@@ -38,7 +38,7 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Send a message through a running gateway.
     Send(Box<send::Arguments>),
-    /// Print the merged configuration, secrets masked, and tell every fault of it.
+    /// Print the merged configuration, secrets masked, and tell what is wrong with it.
     Check(check::Arguments),
     /// Ask a running gateway what WeCom says of each app, and what mends it.
     Doctor(doctor::Arguments),

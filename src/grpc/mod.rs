@@ -1,6 +1,7 @@
 //! The inbound door: gRPC. One thin adapter for each service: who calls and for
 //! which app, convert and call, answer. Nothing below knows of tonic.
 
+mod app_chat;
 mod auth;
 mod caller;
 mod code_exchange;
@@ -17,6 +18,7 @@ pub mod status;
 mod upload;
 mod user;
 
+pub use app_chat::AppChatService;
 pub use auth::AuthService;
 pub use caller::Callers;
 pub use gateway::GatewayService;

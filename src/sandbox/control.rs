@@ -20,6 +20,7 @@ type Tools = State<Arc<Desk>>;
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/messages", get(messages).delete(forget_messages))
+        .route("/chats", get(chats))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/settings", get(modes).put(change_modes))
@@ -51,6 +52,11 @@ async fn messages(State(desk): Tools, Query(filter): Query<Filter>) -> Json<Valu
 async fn forget_messages(State(desk): Tools) -> StatusCode {
     desk.corp().inbox.clear();
     StatusCode::NO_CONTENT
+}
+
+async fn chats(State(desk): Tools) -> Json<Value> {
+    let corp = desk.corp();
+    Json(corp.chats.to_json(&corp.roster, &corp.apps))
 }
 
 async fn calls(State(desk): Tools, Query(filter): Query<Filter>) -> Json<Value> {
@@ -134,6 +140,7 @@ async fn directory(State(desk): Tools) -> Json<Value> {
             "callback_url": app.callback_url,
             "enabled": app.enabled,
             "mini_program": app.mini_program,
+            "app_chats": app.app_chats,
             "trusted_domains": app.trusted_domains,
             "visible": app.visible,
         })

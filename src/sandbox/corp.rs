@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 
+use super::chat::Chats;
 use super::clock::Clock;
 use super::directory::{Roster, Scope};
 use super::duplicate::Duplicates;
@@ -37,6 +38,7 @@ pub(super) struct Corp {
     pub(super) inbox: Inbox,
     pub(super) duplicates: Duplicates,
     pub(super) pace: Pace,
+    pub(super) chats: Chats,
     /// The task_ids each app has used.
     pub(super) task_ids: HashSet<(u32, String)>,
 }
@@ -67,6 +69,7 @@ impl Corp {
             inbox: Inbox::new(),
             duplicates: Duplicates::new(),
             pace: Pace::new(),
+            chats: Chats::default(),
             task_ids: HashSet::new(),
         }
     }

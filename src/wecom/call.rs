@@ -40,6 +40,11 @@ pub trait Call: Send + Sync {
         &[]
     }
 
+    /// What the call takes of the limits that WeCom keeps for app chats.
+    fn chat_share(&self) -> Option<ChatShare<'_>> {
+        None
+    }
+
     /// Makes the error of a refusal, for endpoints that say more than a code.
     fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
         Error::Refused {
@@ -54,6 +59,17 @@ pub trait Call: Send + Sync {
         // WeCom refuses a bad request each time.
         refusal.class() != Some(Class::InvalidRequest)
     }
+}
+
+/// A call's share of the limits that WeCom keeps for app chats (应用群聊).
+#[derive(Debug, Clone, Copy)]
+pub enum ChatShare<'a> {
+    /// One message to each of these members of a chat.
+    Message(&'a [String]),
+    /// One new chat.
+    Creation,
+    /// One change of a chat.
+    Change,
 }
 
 /// Which of an app's secrets a call's token is made from.

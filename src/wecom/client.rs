@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::app_chat::KnownChats;
 use super::auth::{CorpTickets, LoginPage, Pages, SignPage, Signature, Tickets};
 use super::breaker::Breaker;
 use super::call::{Call, Credential, Payload, Repeat};
@@ -37,7 +38,7 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// (<https://developer.work.weixin.qq.com/document/path/90253>).
 const MEDIA_ID_LENGTH: usize = 44;
 /// What callers are told to wait when WeCom cannot be reached.
-const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 
 /// One app's client; clones share it.
 #[derive(Clone)]
@@ -56,6 +57,7 @@ struct Inner {
     pace: Pace,
     breaker: Breaker,
     uploads: Uploads,
+    chats: KnownChats,
     pages: Pages,
     tickets: Tickets,
     corp_tickets: Arc<CorpTickets>,
@@ -135,6 +137,7 @@ impl Client {
             pace: Pace::new(&app.name, corp, app.daily_person_messages),
             breaker: Breaker::new(),
             uploads: Uploads::new(),
+            chats: KnownChats::new(),
             http,
             app,
             metrics,
@@ -226,8 +229,13 @@ impl Client {
         Ok(rendered)
     }
 
+    /// The chats whose members are known.
+    pub(super) fn chats(&self) -> &KnownChats {
+        &self.0.chats
+    }
+
     /// Puts media ids in the places of inline bytes, and tells which.
-    async fn upload(
+    pub(super) async fn upload(
         &self,
         inline_media: impl Iterator<Item = (MediaType, &mut Media)>,
         deadline: Instant,
@@ -286,15 +294,10 @@ impl Client {
     async fn ask<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
         // Before anything is taken: without its secret a call goes nowhere.
         self.source(call)?;
-        let members = call.members();
-        let ticket = self
-            .0
-            .pace
-            .take(call.path(), members, C::BASE_LIMITED)
-            .map_err(Error::Paced)?;
+        let taken = self.0.pace.take_for(call).map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
-            self.0.pace.give_back(&ticket, members);
+            self.0.pace.give_back_for(call, &taken);
         }
         result
     }

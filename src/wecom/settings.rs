@@ -268,6 +268,16 @@ mod tests {
         );
     }
 
+    fn defaults() -> Settings {
+        #[derive(Deserialize)]
+        struct Defaults {
+            wecom: Settings,
+        }
+        let defaults: Defaults =
+            toml::from_str(include_str!("../config.default.toml")).expect("the defaults");
+        defaults.wecom
+    }
+
     fn app(keys: &str) -> Result<Resolved, Vec<String>> {
         #[derive(Deserialize)]
         struct File {
@@ -275,18 +285,7 @@ mod tests {
         }
         let file = format!("[[apps]]\nname = \"a\"\ncorp_id = \"ww1\"\nagent_id = 1\n{keys}\n");
         let file: File = toml::from_str(&file).expect("an app");
-        let settings = Settings {
-            base_url: "https://wecom.example.com".into(),
-            insecure_http: false,
-            connect_timeout: Duration::from_secs(1),
-            call_timeout: Duration::from_secs(1),
-            upload_timeout: Duration::from_secs(1),
-            pool_idle_timeout: Duration::from_secs(1),
-            pool_max_idle: 1,
-            proxy: None,
-            ca_file: None,
-            task_card_name: TaskCardName::default(),
-        };
+        let settings = defaults();
         file.apps[0].resolve(&settings)
     }
 
@@ -342,5 +341,19 @@ mod tests {
                 assert!(fault.contains(part), "{fault}");
             }
         }
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named_all_at_once() {
+        let mut settings = defaults();
+        assert_eq!(settings.faults(), Vec::<String>::new());
+        settings.upload_dir = Some("/nowhere/at/all".into());
+        settings.call_timeout = Duration::ZERO;
+        let faults = settings.faults();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(
+            faults[0].starts_with("wecom.call_timeout")
+                && faults[1].starts_with("wecom.upload_dir")
+        );
     }
 }

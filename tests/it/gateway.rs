@@ -29,6 +29,7 @@ async fn server_info_names_version_and_services() {
     assert_eq!(
         info.services,
         [
+            "wecomgw.v1.AppChatService",
             "wecomgw.v1.AuthService",
             "wecomgw.v1.GatewayService",
             "wecomgw.v1.MediaService",
@@ -137,6 +138,7 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
         names,
         [
             "grpc.health.v1.Health",
+            "wecomgw.v1.AppChatService",
             "wecomgw.v1.AuthService",
             "wecomgw.v1.GatewayService",
             "wecomgw.v1.MediaService",

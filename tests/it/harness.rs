@@ -23,6 +23,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use wecomgw::config::Sources;
 use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
+use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
 use wecomgw::grpc::pb::auth_service_client::AuthServiceClient;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
 use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
@@ -225,6 +226,10 @@ impl World {
 
     pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
         MessageServiceClient::new(self.channel()).max_decoding_message_size(16 << 20)
+    }
+
+    pub(crate) fn app_chats(&self) -> AppChatServiceClient<Watched> {
+        AppChatServiceClient::new(self.channel())
     }
 
     pub(crate) fn media(&self) -> MediaServiceClient<Watched> {

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod app_chat;
 mod auth;
 mod bad_input;
 mod faults;

@@ -1,6 +1,7 @@
 //! Between the contract's types and ours, one file per family: the only place
 //! where the two meet.
 
+pub(super) mod app_chat;
 pub(super) mod auth;
 mod card;
 pub(super) mod content;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::sent::{joined_texts, spell_as};
-use super::{Recipients, check_user_ids};
+use super::{Recipients, USER_IDS_MAX, check_user_ids};
 use crate::wecom::call::{Call, Payload, Repeat};
 use crate::wecom::check::{ANY_LENGTH, Checker, Path};
 use crate::wecom::client::Client;
@@ -285,7 +285,8 @@ impl TaskCardUpdate {
     pub fn check(&self) -> Vec<Violation> {
         let mut found = Checker::default();
         let root = Path::ROOT;
-        check_user_ids(&root.field("user_ids"), &self.user_ids, 1, &mut found);
+        let count = 1..=USER_IDS_MAX;
+        check_user_ids(&root.field("user_ids"), &self.user_ids, count, &mut found);
         found.id(&root.field("task_id"), id::task_id(&self.task_id));
         let replace_name = root.field("replace_name");
         if self.replace_name.is_empty() && self.clicked_key.is_empty() {
