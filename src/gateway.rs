@@ -170,13 +170,15 @@ impl Gateway {
         wecom_metrics.register(&mut registry);
         let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
         let access = Access::new(&callers).map_err(joined)?;
+        let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
 
         let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
         let logins = Logins::new(&login, store.clone());
-        if sessions.end_with_the_process() && login.in_use() {
+        // Where everything is forgotten, sessions are no surprise.
+        if sessions.end_with_the_process() && login.in_use() && !forgets_all {
             tracing::warn!(
                 "[login] signing_key_files names no key, so one was made: logins end when this process does, and other replicas do not know them"
             );

@@ -6,6 +6,7 @@ mod js_sdk;
 mod page;
 mod session;
 mod token;
+mod web;
 
 use reqwest::{Url, redirect};
 use serde_json::{Value, json};

@@ -114,7 +114,12 @@ fn longest_token_fits_its_limit() {
     };
     let keys = keys(&[1]);
     let (token, session) = signed(&keys, longest);
-    assert!(token.len() <= SESSION_TOKEN_MAX_BYTES, "{}", token.len());
+    // With room for the name: browsers keep cookies of 4096 bytes, name and value.
+    assert!(
+        token.len() < SESSION_TOKEN_MAX_BYTES - 256,
+        "{}",
+        token.len()
+    );
     assert_eq!(session.person.department_ids.len(), DEPARTMENTS_MOST);
     assert_eq!(read(&keys, ISSUER, &token, now()).expect("ours"), session);
 }
