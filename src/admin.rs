@@ -40,6 +40,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The type of what prometheus-client writes, as the OpenMetrics 1.0 specification names it.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What is answered to other paths.
+const INDEX: &str = "here are /livez, /readyz, /metrics and /version\n";
+
 /// Section `[admin]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +53,7 @@ pub struct Settings {
 
 /// Why the admin door cannot open.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for admin: {source}")]
+#[error("cannot listen on {address}: {source}")]
 pub struct Error {
     /// The address of the settings.
     pub address: SocketAddr,
@@ -209,6 +212,7 @@ fn router(probes: Probes, registry: Arc<Registry>) -> Router {
         )
         .route("/metrics", get(metrics))
         .route("/version", get(version))
+        .fallback(async || (StatusCode::NOT_FOUND, INDEX))
         .with_state(Arc::new(Shared { probes, registry }))
 }
 

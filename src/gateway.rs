@@ -16,11 +16,14 @@ use tower::Layer as _;
 
 use crate::access::{self, Access};
 use crate::admin::{self, Admin};
+use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
+use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
-    Callers, GatewayService, MessageService, RequestIds, UserService, health, observe, pb, server,
+    AppChatService, Callers, GatewayService, MediaService, MessageService, RequestIds,
+    UPLOAD_DECODE_LIMIT_BYTES, UserService, health, observe, pb, server,
 };
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
@@ -98,13 +101,40 @@ impl Config {
             Err(more) => faults.extend(more),
             Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
                 faults.push(format!(
-                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or pass --insecure",
+                    "without [[callers]] anyone who reaches {} could send messages; configure callers, listen on 127.0.0.1, or say `serve --insecure`",
                     self.grpc.listen
                 ));
             }
             Ok(_) => {}
         }
+        faults.extend(
+            self.callers
+                .iter()
+                .flat_map(|caller| self.unknown_names(caller)),
+        );
         faults
+    }
+
+    /// Apps and RPCs that a caller is given and that do not exist.
+    fn unknown_names(&self, caller: &access::Settings) -> Vec<String> {
+        let known_app =
+            |app: &&String| *app == "*" || self.apps.iter().any(|known| known.name == **app);
+        let known_rpc = |permission: &&String| {
+            let mut rpcs = all_methods();
+            match permission.strip_suffix('*') {
+                Some(service) => service.is_empty() || rpcs.any(|rpc| rpc.starts_with(service)),
+                None => rpcs.any(|rpc| rpc == **permission),
+            }
+        };
+        let apps = caller.apps.iter().filter(|app| !known_app(app));
+        let permissions = caller
+            .permissions
+            .iter()
+            .filter(|permission| !known_rpc(permission));
+        let apps = apps.map(|app| format!("caller {:?}: there is no app {app:?}", caller.name));
+        let permissions =
+            permissions.map(|rpc| format!("caller {:?}: there is no RPC {rpc:?}", caller.name));
+        apps.chain(permissions).collect()
     }
 }
 
@@ -142,7 +172,9 @@ impl Gateway {
         let callers = Callers::new(access, clients.clone());
         let descriptors = descriptors();
         let services = vec![
+            service_name::<AppChatServiceServer<AppChatService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
+            service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
             service_name::<UserServiceServer<UserService>>(),
         ];
@@ -280,6 +312,16 @@ fn descriptors() -> FileDescriptorSet {
     prost::Message::decode(pb::DESCRIPTORS).expect("the build wrote the descriptor set")
 }
 
+/// Every RPC of the contract as permissions name it: `MessageService/SendMessage`.
+fn all_methods() -> impl Iterator<Item = String> {
+    let services = descriptors().file.into_iter().flat_map(|file| file.service);
+    services.flat_map(|service| {
+        let name = service.name().to_owned();
+        let methods = service.method.into_iter();
+        methods.map(move |method| format!("{name}/{}", method.name()))
+    })
+}
+
 /// The full names of all methods of `services`.
 fn methods(descriptors: &FileDescriptorSet, services: &[String]) -> Vec<String> {
     let files = descriptors.file.iter();
@@ -319,6 +361,10 @@ fn routes(
         reflection = reflection.with_service_name(service);
         reflection_alpha = reflection_alpha.with_service_name(service);
     }
+    let app_chat = AppChatServiceServer::new(AppChatService::new(callers.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
@@ -327,11 +373,17 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let media = MediaServiceServer::new(MediaService::new(callers.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(UPLOAD_DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
+        .add_service(app_chat)
+        .add_service(media)
         .add_service(user)
         .add_service(gateway)
         .add_service(health::service(health.clone()))

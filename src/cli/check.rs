@@ -23,6 +23,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !faults.is_empty() {
         bail!("{} fault(s):\n  - {}", faults.len(), faults.join("\n  - "));
     }
-    println!("# The configuration holds. `wecomgw serve` starts with it.");
+    println!(
+        "# No fault found. Ports, store and TLS files are tried by `wecomgw serve`, apps by `wecomgw doctor`."
+    );
     Ok(())
 }

@@ -9,9 +9,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{ADDRESS_VARIABLE, TOKEN_FILE_VARIABLE};
 use super::{check, dev, doctor, health, sandbox, send, serve};
 use crate::config::Sources;
 use crate::gateway::{Config, DEFAULTS};
+
+/// Variables of the commands that call a gateway, see [`GatewayArguments`]. They look
+/// like settings and are none.
+///
+/// [`GatewayArguments`]: super::connection::GatewayArguments
+const CLIENT_VARIABLES: [&str; 2] = [ADDRESS_VARIABLE, TOKEN_FILE_VARIABLE];
 
 /// A gRPC gateway to WeCom (企业微信).
 #[derive(Parser)]
@@ -31,7 +38,7 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Send a message through a running gateway.
     Send(Box<send::Arguments>),
-    /// Print the merged configuration, secrets masked, and tell every fault of it.
+    /// Print the merged configuration, secrets masked, and tell what is wrong with it.
     Check(check::Arguments),
     /// Ask a running gateway what WeCom says of each app, and what mends it.
     Doctor(doctor::Arguments),
@@ -72,6 +79,7 @@ pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
     // Names and values that are no text cannot be settings.
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| !CLIENT_VARIABLES.contains(&name.as_str()))
 }
 
 /// Runs the command that the process was started with.
@@ -108,7 +116,32 @@ pub fn main() -> ExitCode {
 }
 
 fn say_error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", told_once(error));
+    if address_in_use(error) {
+        eprintln!("Another process has that port: is a gateway or a sandbox running already?");
+    }
+}
+
+/// The causes in a row, without those that the text before them has told already.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Whether it failed because another process has the port.
+pub(super) fn address_in_use(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<std::io::Error>();
+        cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::AddrInUse)
+    })
 }
 
 fn server_runtime() -> anyhow::Result<Runtime> {
@@ -136,4 +169,22 @@ pub(super) fn shutdown_signal() -> anyhow::Result<CancellationToken> {
         std::process::exit(130);
     });
     Ok(shutdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let port = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+        let told = format!("cannot listen: {port}");
+        let error = anyhow::Error::new(port).context(told.clone());
+        assert!(address_in_use(&error));
+        assert_eq!(
+            told_once(&error.context("section [grpc]")),
+            format!("section [grpc]: {told}")
+        );
+        assert!(!address_in_use(&anyhow::anyhow!("another")));
+    }
 }

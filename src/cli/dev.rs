@@ -5,12 +5,26 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Context as _;
 use clap::Args;
 use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
 
-use super::command::{ConfigArguments, shutdown_signal};
+use super::command::{ConfigArguments, address_in_use, shutdown_signal};
 use super::sandbox::bind;
 use crate::config::Sources;
 use crate::gateway::{Config, DEFAULTS, Gateway};
 use crate::{sandbox, telemetry};
+
+/// What suits a desk: nothing to clean up, logs for people, and an end that does not wait
+/// for a load balancer to notice.
+const OVERLAY: &str = r#"
+[store]
+url = "sqlite::memory:"
+[telemetry]
+format = "text"
+level = "warn"
+[grpc]
+drain_accept = "0s"
+drain_grace = "2s"
+"#;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -32,8 +46,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let sandbox = bind(settings, "--sandbox-listen").await?;
     // Over the defaults and under the user's own: what makes it a sandbox.
     let overlay = format!(
-        "[wecom]\nbase_url = \"{}\"\n[store]\nurl = \"sqlite::memory:\"\n[telemetry]\nformat = \"text\"\nlevel = \"warn\"\n{apps}",
-        sandbox.base_url(),
+        "[wecom]\nbase_url = \"{}\"\n{OVERLAY}{apps}",
+        sandbox.base_url()
     );
     let sources = Sources::read_with(
         DEFAULTS,
@@ -45,12 +59,25 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .extract()
         .context("the configuration cannot be used")?;
     telemetry::init(&config.telemetry)?;
-    let gateway = Gateway::build(config, false)
-        .await
-        .context("is another gateway running? WECOMGW_GRPC__LISTEN=127.0.0.1:0 and the like choose other ports")?;
+    let base_url = config.wecom.base_url.clone();
+    let gateway =
+        Gateway::build(config, false)
+            .await
+            .map_err(|error| match address_in_use(&error) {
+                true => {
+                    error.context("WECOMGW_GRPC__LISTEN=127.0.0.1:0 and the like take free ports")
+                }
+                false => error,
+            })?;
     greet(&gateway, &sandbox.base_url());
-    let sandbox = tokio::spawn(sandbox.run(shutdown.clone()));
+    if base_url != sandbox.base_url() {
+        println!("\nYour settings send the apps to {base_url}, past the sandbox.");
+    }
+    // Calls under way still want their WeCom.
+    let last = CancellationToken::new();
+    let sandbox = tokio::spawn(sandbox.run(last.clone()));
     gateway.run(shutdown).await;
+    last.cancel();
     sandbox.await.context("the sandbox failed")?;
     Ok(())
 }
@@ -74,9 +101,16 @@ fn demo_apps(settings: &sandbox::Settings) -> String {
     sections.collect()
 }
 
+/// This program as it was called, so that the printed line works where nothing is installed.
+fn program() -> String {
+    let called = std::env::args().next();
+    called.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+}
+
 fn greet(gateway: &Gateway, inbox: &str) {
     let port = gateway.grpc_address().port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let program = program();
     let body = r#"{"app": "youxiao", "recipients": {"user_ids": ["zhangsan"]}, "content": {"text": {"content": "Hello from wecomgw"}}}"#;
     println!(
         "wecomgw {} is up, with a WeCom of its own.
@@ -84,7 +118,7 @@ fn greet(gateway: &Gateway, inbox: &str) {
   inbox    {inbox}/
   gRPC     {address}
   health   {}
-  admin    http://{}/metrics
+  admin    http://{}/metrics, /livez, /readyz, /version
 
 Send a message, then look at the inbox:
 
@@ -92,7 +126,7 @@ Send a message, then look at the inbox:
 
   buf curl --protocol grpc --http2-prior-knowledge -d '{body}' http://{address}/wecomgw.v1.MessageService/SendMessage
 
-  wecomgw send --address http://{address} --app youxiao --to zhangsan --text 'Hello from wecomgw'
+  {program} send --address {address} --app youxiao --to zhangsan --text 'Hello from wecomgw'
 
 More requests to try: examples/*.json. Ctrl-C stops both.",
         env!("CARGO_PKG_VERSION"),

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
-use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::connection::connect;
+use super::connection::{connect, endpoint, is_no_grpc};
 
 /// A probe that takes longer is a bad sign in itself.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,21 +25,28 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { address, service } = arguments;
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .with_context(|| format!("{address:?} is no address; write host:port"))?
+    let endpoint = endpoint(&address)?
         .connect_timeout(TIMEOUT)
         .timeout(TIMEOUT);
-    let advice = format!(
-        "no gateway answers on {address}; is it running, and is [health] listen set to this address?"
-    );
-    let channel = connect(endpoint, advice).await?;
+    let advice = "is it running, and is [health] listen set to this address?";
+    let channel = connect(endpoint, &address, advice).await?;
     let request = HealthCheckRequest {
         service: service.clone(),
     };
-    let reply = HealthClient::new(channel)
-        .check(request)
-        .await
-        .map_err(|status| anyhow::anyhow!("{service}: {}", status.message()))?;
+    let reply =
+        HealthClient::new(channel)
+            .check(request)
+            .await
+            .map_err(|status| match is_no_grpc(&status) {
+                true => {
+                    anyhow::anyhow!("what answers on {address} is not the gateway's health port")
+                }
+                false => anyhow::anyhow!("{service}: {}", status.message()),
+            })?;
+    let service = match service.as_str() {
+        "" => "the gateway",
+        name => name,
+    };
     match reply.into_inner().status() {
         ServingStatus::Serving => {
             println!("{service}: SERVING");

@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(secret) = contacts_secret {
         println!("  contacts secret {}", secret.expose_secret());
     }
-    println!("Ctrl-C stops it.");
+    println!("Ctrl-C stops it. docs/sandbox.md tells its faults and modes.");
     sandbox.run(shutdown).await;
     Ok(())
 }
@@ -47,6 +47,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 pub(super) async fn bind(settings: Settings, option: &str) -> anyhow::Result<Sandbox> {
     let listen = settings.listen;
     Sandbox::bind(settings).await.with_context(|| {
-        format!("the sandbox cannot listen on {listen}; is one running already? `{option} 127.0.0.1:0` takes a free port")
+        format!("the sandbox cannot listen on {listen} (`{option} 127.0.0.1:0` takes a free port)")
     })
 }

@@ -1,32 +1,43 @@
 //! `wecomgw send`: one message through a running gateway.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::connection::{GatewayArguments, explain};
 use crate::grpc::pb;
 use crate::grpc::pb::message_service_client::MessageServiceClient;
 
+/// Bytes of the largest file that travels within a message (`InlineMedia` of the
+/// contract).
+const LARGEST_FILE_BYTES: u64 = 2 * 1024 * 1024;
+
 #[derive(Args)]
+#[command(group = ArgGroup::new("recipients").required(true).multiple(true))]
+#[command(group = ArgGroup::new("content").required(true))]
 pub(super) struct Arguments {
     #[command(flatten)]
     gateway: GatewayArguments,
     /// Name of the app; may be left out when there is only one.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     app: String,
     /// Members to send to, by user id; repeat or separate by commas.
-    #[arg(long, value_name = "USER_ID", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "USER_ID",
+        value_delimiter = ',',
+        group = "recipients"
+    )]
     to: Vec<String>,
     /// Departments to send to, by number.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', group = "recipients")]
     department: Vec<u32>,
     /// Tags to send to, by number.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', group = "recipients")]
     tag: Vec<u32>,
     /// Send to everyone whom the app can see.
-    #[arg(long)]
+    #[arg(long, group = "recipients", conflicts_with_all = ["to", "department", "tag"])]
     everyone: bool,
     /// Send this plain text.
     #[arg(long, group = "content")]
@@ -38,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH", group = "content")]
     file: Option<PathBuf>,
     /// Makes a repetition of the same command harmless.
-    #[arg(long, value_name = "ID", default_value = "")]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
     /// Check the message and its quota; send nothing.
     #[arg(long)]
@@ -46,10 +57,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let connection = arguments.gateway.connect().await?;
-    let mut client = MessageServiceClient::new(connection.channel());
-    let dry_run = arguments.dry_run;
+    let (gateway, dry_run) = (arguments.gateway.clone(), arguments.dry_run);
     let message = message(arguments)?;
+    let connection = gateway.connect().await?;
+    let mut client = MessageServiceClient::new(connection.channel());
     if dry_run {
         let request = connection.request(pb::ValidateMessageRequest {
             message: Some(message),
@@ -108,8 +119,7 @@ fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
         }),
         (_, Some(content), _) => pb::content::Kind::Markdown(pb::Markdown { content }),
         (.., Some(path)) => {
-            let data =
-                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let data = read(&path)?;
             let name = path.file_name().and_then(|name| name.to_str());
             let file_name = name
                 .context("the file has no name that is text")?
@@ -137,6 +147,18 @@ fn message(arguments: Arguments) -> anyhow::Result<pb::SendMessageRequest> {
         request_id: arguments.request_id,
         ..Default::default()
     })
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let unreadable = || format!("cannot read {}", path.display());
+    let size = std::fs::metadata(path).with_context(unreadable)?.len();
+    if size > LARGEST_FILE_BYTES {
+        bail!(
+            "{} has {size} bytes; at most {LARGEST_FILE_BYTES} (2 MiB) can be sent like this",
+            path.display()
+        );
+    }
+    std::fs::read(path).with_context(unreadable)
 }
 
 fn verdict(reply: pb::ValidateMessageResponse) -> anyhow::Result<()> {

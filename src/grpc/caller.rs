@@ -16,6 +16,9 @@ use crate::wecom::Client;
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
 /// No unary call takes longer, whatever its caller allows.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
+/// Deadline of the transfer of a file, and the longest: 20 MiB at 256 KiB/s take
+/// 80 s, twice since the gateway stands in between, and WeCom has a minute to answer.
+const TRANSFER_DEADLINE: Duration = Duration::from_secs(300);
 /// No stream of a list lives longer, and one whose caller set no deadline as long.
 const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Kept back from WeCom, so that an answer still reaches the caller in time.
@@ -56,6 +59,15 @@ impl Callers {
         rpc: &str,
     ) -> Result<Admitted, Status> {
         self.admit_within(request, rpc, STREAM_DEADLINE, STREAM_DEADLINE)
+    }
+
+    /// Lets a call of `rpc` in that moves a file.
+    pub(super) fn admit_transfer<T>(
+        &self,
+        request: &Request<T>,
+        rpc: &str,
+    ) -> Result<Admitted, Status> {
+        self.admit_within(request, rpc, TRANSFER_DEADLINE, TRANSFER_DEADLINE)
     }
 
     fn admit_within<T>(

@@ -46,15 +46,10 @@ impl pb::message_service_server::MessageService for MessageService {
                 .await
                 .map(Response::new);
         }
-        let rendered = client
-            .prepare(send, deadline)
+        let sent = client
+            .send(send, deadline)
             .await
             .map_err(|error| status::wecom(&error))?;
-        let mut sent = client
-            .call(&rendered, deadline)
-            .await
-            .map_err(|error| status::wecom(&error))?;
-        rendered.spell(&mut sent);
         Ok(Response::new(convert::message::sent(sent)))
     }
 
@@ -123,15 +118,10 @@ impl pb::message_service_server::MessageService for MessageService {
         let request = request.into_inner();
         let client = caller.app(&request.app)?;
         let update = convert::update::card_update(request).map_err(status::invalid)?;
-        let rendered = client
-            .prepare_card_update(update, caller.deadline)
+        let updated = client
+            .update_card(update, caller.deadline)
             .await
             .map_err(|error| status::wecom(&error))?;
-        let mut updated = client
-            .call(&rendered, caller.deadline)
-            .await
-            .map_err(|error| status::wecom(&error))?;
-        rendered.spell(&mut updated);
         Ok(Response::new(convert::update::card_updated(updated)))
     }
 

@@ -178,19 +178,48 @@ impl RequestIds {
                         enabled: true,
                         interval_seconds: Some(interval_seconds(&fingerprint, request_id)),
                     });
-                let rendered = match client.prepare(send, deadline).await {
-                    Ok(rendered) => rendered,
-                    Err(error) => return Err(self.forget(key, &error).await),
-                };
-                let window = rendered.duplicate_window_seconds().unwrap_or(0);
-                store
-                    .intend(caller, request_id, rendered.body(), window, now_ms())
-                    .await
-                    .map_err(|error| status::store(&error))?;
-                match self.deliver(key, &client, &rendered, deadline).await {
-                    Err(error) if error.nothing_was_done() => Err(self.forget(key, &error).await),
-                    answer => answer.map_err(|error| status::wecom(&error)),
-                }
+                self.first(key, fingerprint, client, send, deadline).await
+            }
+        }
+    }
+
+    /// Sends what never went out. Where WeCom has lost media that were uploaded
+    /// earlier for the same bytes, it did nothing: the id begins anew, with new media.
+    async fn first(
+        &self,
+        key: &Key,
+        fingerprint: [u8; 32],
+        client: Client,
+        mut send: message::Send,
+        deadline: Instant,
+    ) -> Answer {
+        let Key { caller, request_id } = key;
+        let store = &self.0.store;
+        let mut spare = send.spare();
+        loop {
+            let rendered = match client.prepare(send, deadline).await {
+                Ok(rendered) => rendered,
+                Err(error) => return Err(self.forget(key, &error).await),
+            };
+            let window = rendered.duplicate_window_seconds().unwrap_or(0);
+            store
+                .intend(caller, request_id, rendered.body(), window, now_ms())
+                .await
+                .map_err(|error| status::store(&error))?;
+            let error = match self.deliver(key, &client, &rendered, deadline).await {
+                Err(error) if error.nothing_was_done() => error,
+                answer => return answer.map_err(|error| status::wecom(&error)),
+            };
+            let refused = self.forget(key, &error).await;
+            let lost = client.media_was_lost(rendered.uploads(), &error).await;
+            let Some(again) = spare.take().filter(|_| lost) else {
+                return Err(refused);
+            };
+            let begun = store.begin(caller, request_id, fingerprint, now_ms()).await;
+            match begun.map_err(|error| status::store(&error))? {
+                Begin::New => send = again,
+                // Someone else took the id meanwhile.
+                _ => return Err(refused),
             }
         }
     }

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
 use super::pb::ErrorReason;
-use crate::wecom::errcode::Class;
+use crate::wecom::errcode::{self, Class};
 use crate::wecom::{self, Held, Refusal, Violation};
 use crate::{access, store};
 
@@ -23,6 +23,10 @@ const STORE_WAIT: Duration = Duration::from_secs(1);
 const ID_LIST_LIMIT_BYTES: usize = 1536;
 /// … and the violations, the rest of which ValidateMessage lists.
 const VIOLATIONS_LIMIT_BYTES: usize = 3072;
+
+/// What to do about a call that may have been carried out.
+const OUTCOME_UNKNOWN_HINT: &str =
+    "Repeat a send only with its request_id or under duplicate check; else look first.";
 
 /// A status with its details under way.
 struct Builder {
@@ -121,6 +125,20 @@ pub fn invalid(violations: Vec<Violation>) -> Status {
 
 /// The status of a failed call to WeCom.
 pub fn wecom(error: &wecom::Error) -> Status {
+    wecom_with(error, |builder| builder)
+}
+
+/// The status of a chat that was not made. When it may have been made, its id is in
+/// the metadata: the caller can then repeat the call, though the id was not its own.
+pub fn chat_creation(error: &wecom::Error, chat_id: &str) -> Status {
+    wecom_with(error, |builder| match error.nothing_was_done() {
+        true => builder,
+        false => builder.with("chat_id", chat_id),
+    })
+}
+
+/// The status of a failed call to WeCom, with `more` details.
+fn wecom_with(error: &wecom::Error, more: impl FnOnce(Builder) -> Builder) -> Status {
     use wecom::Error;
     let message = error.to_string();
     let unknown = || Builder::new(Code::Unknown, ErrorReason::OutcomeUnknown, &message);
@@ -199,7 +217,9 @@ pub fn wecom(error: &wecom::Error) -> Status {
             path,
             refusal: Some(refusal),
             ..
-        } => unknown().refusal(path, refusal),
+        // The errcode's own hint may say to repeat; that is not for a call that may
+        // have been carried out.
+        } => unknown().refusal(path, refusal).with("hint", OUTCOME_UNKNOWN_HINT),
         Error::OutcomeUnknown {
             path,
             refusal: None,
@@ -225,11 +245,11 @@ pub fn wecom(error: &wecom::Error) -> Status {
             "{error}"
         );
     }
-    builder.build()
+    more(builder).build()
 }
 
 fn refused(message: String, path: &str, refusal: &Refusal) -> Builder {
-    let code = match refusal.class() {
+    let code = match errcode::class_on(path, refusal.errcode) {
         None => {
             return Builder::new(Code::Unknown, ErrorReason::WecomUnknownErrcode, message)
                 .refusal(path, refusal);
@@ -330,6 +350,12 @@ pub fn shutting_down() -> Status {
 pub fn request_id_reused() -> Status {
     let message = "the request_id was used for another request in the last 24 hours; use a new one";
     Builder::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message).build()
+}
+
+/// The status of an upload that brought nothing for `idle`.
+pub fn upload_idle(idle: Duration) -> Status {
+    let message = format!("nothing of the upload came for {} s", idle.as_secs());
+    Builder::new(Code::DeadlineExceeded, ErrorReason::UploadIdle, message).build()
 }
 
 /// The status of a request that could not be read: `code` as the listener chose it.

@@ -1,8 +1,8 @@
-//! How WeCom answers: always HTTP 200, and errcode says the rest.
+//! How WeCom answers: HTTP 200 with JSON, where errcode says the rest; or a file.
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
 /// The caller address in errmsg: one from the block kept for documentation.
@@ -17,6 +17,18 @@ pub(super) struct Answer {
     pub(super) accepted: bool,
     /// Whether the duplicate check swallowed it.
     pub(super) duplicate: bool,
+    /// A file in the place of the JSON.
+    pub(super) file: Option<File>,
+}
+
+/// A file as an answer.
+#[derive(Clone)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) content_type: &'static str,
+    pub(super) bytes: Bytes,
+    /// What `Content-Range` says, if a part was asked for.
+    pub(super) range: Option<String>,
 }
 
 impl Answer {
@@ -29,16 +41,32 @@ impl Answer {
             fields,
             accepted: true,
             duplicate: false,
+            file: None,
+        }
+    }
+
+    /// A file; it has no errcode.
+    pub(super) fn file(file: File) -> Self {
+        Self {
+            file: Some(file),
+            ..Self::ok(Map::new())
         }
     }
 
     pub(super) fn body(&self) -> Bytes {
+        if let Some(file) = &self.file {
+            return file.bytes.clone();
+        }
         serde_json::to_vec(&self.fields).unwrap_or_default().into()
     }
 
     /// The answer with another body but the headers of this one.
     pub(super) fn response_with(&self, body: axum::body::Body) -> Response {
         let mut response = body.into_response();
+        if let Some(file) = &self.file {
+            file.describe(&mut response);
+            return response;
+        }
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/json; charset=UTF-8");
         headers.insert(header::CONTENT_TYPE, json);
@@ -51,6 +79,24 @@ impl Answer {
             }
         }
         response
+    }
+}
+
+impl File {
+    fn describe(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static(self.content_type);
+        headers.insert(header::CONTENT_TYPE, content_type);
+        // The name as it came: raw UTF-8 in quotes.
+        let disposition = format!("attachment; filename=\"{}\"", self.name);
+        if let Ok(disposition) = HeaderValue::try_from(disposition) {
+            headers.insert(header::CONTENT_DISPOSITION, disposition);
+        }
+        let range = self.range.as_deref().map(HeaderValue::try_from);
+        if let Some(Ok(range)) = range {
+            headers.insert(header::CONTENT_RANGE, range);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
     }
 }
 
@@ -111,6 +157,7 @@ impl From<Refusal> for Answer {
             fields,
             accepted: false,
             duplicate: false,
+            file: None,
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Call {
     /// The path without `/cgi-bin/` and without the query, which may carry a secret.
     pub(super) path: String,
     pub(super) content_type: String,
+    /// The header `Range`, empty without one.
+    pub(super) range: String,
     pub(super) body: Bytes,
     query: HashMap<String, String>,
 }
@@ -23,14 +25,16 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(parts: &Parts, body: Bytes) -> Self {
         let query = Query::try_from_uri(&parts.uri).map(|Query(query)| query);
-        let content_type = parts.headers.get(header::CONTENT_TYPE);
+        let text = |name: header::HeaderName| {
+            let value = parts.headers.get(name);
+            let text = value.and_then(|value| value.to_str().ok());
+            text.unwrap_or_default().to_owned()
+        };
         Self {
             method: parts.method.clone(),
             path: short(parts.uri.path()).to_owned(),
-            content_type: content_type
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-                .to_owned(),
+            content_type: text(header::CONTENT_TYPE),
+            range: text(header::RANGE),
             query: query.unwrap_or_default(),
             body,
         }

@@ -20,6 +20,7 @@ type Tools = State<Arc<Desk>>;
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/messages", get(messages).delete(forget_messages))
+        .route("/chats", get(chats))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/settings", get(modes).put(change_modes))
@@ -27,8 +28,9 @@ pub(super) fn routes(desk: Arc<Desk>) -> Router {
         .route("/tokens/expire", post(expire_tokens))
         .route("/reset", post(reset))
         .route("/directory", get(directory))
-        .route("/media", get(media))
+        .route("/media", get(media).delete(forget_media))
         .route("/media/{id}", get(one_media))
+        .route("/pictures", get(pictures))
         .fallback(async || StatusCode::NOT_FOUND)
         .with_state(desk)
 }
@@ -50,6 +52,11 @@ async fn messages(State(desk): Tools, Query(filter): Query<Filter>) -> Json<Valu
 async fn forget_messages(State(desk): Tools) -> StatusCode {
     desk.corp().inbox.clear();
     StatusCode::NO_CONTENT
+}
+
+async fn chats(State(desk): Tools) -> Json<Value> {
+    let corp = desk.corp();
+    Json(corp.chats.to_json(&corp.roster, &corp.apps))
 }
 
 async fn calls(State(desk): Tools, Query(filter): Query<Filter>) -> Json<Value> {
@@ -133,6 +140,7 @@ async fn directory(State(desk): Tools) -> Json<Value> {
             "callback_url": app.callback_url,
             "enabled": app.enabled,
             "mini_program": app.mini_program,
+            "app_chats": app.app_chats,
             "visible": app.visible,
         })
     });
@@ -147,6 +155,16 @@ async fn media(State(desk): Tools) -> Json<Value> {
     Json(desk.corp().shelf.to_json())
 }
 
+/// From now on every media_id is unknown, as if three days had passed.
+async fn forget_media(State(desk): Tools) -> StatusCode {
+    desk.corp().shelf.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn pictures(State(desk): Tools) -> Json<Value> {
+    Json(desk.corp().gallery.to_json())
+}
+
 /// The bytes of an upload. Only pictures are shown; the rest is for saving,
 /// since a page among the uploads must not run here.
 async fn one_media(State(desk): Tools, Path(id): Path<String>) -> Response {
@@ -154,12 +172,9 @@ async fn one_media(State(desk): Tools, Path(id): Path<String>) -> Response {
     let Some(media) = corp.shelf.get(&id) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let content_type = if media.bytes.starts_with(b"\x89PNG") {
-        "image/png"
-    } else if media.bytes.starts_with(b"\xff\xd8\xff") {
-        "image/jpeg"
-    } else {
-        "application/octet-stream"
+    let content_type = match media.content_type() {
+        picture if picture.starts_with("image/") => picture,
+        _ => "application/octet-stream",
     };
     let headers = [
         (header::CONTENT_TYPE, content_type),

@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 
+use super::chat::Chats;
 use super::clock::Clock;
 use super::directory::{Roster, Scope};
 use super::duplicate::Duplicates;
 use super::fault::Faults;
+use super::gallery::Gallery;
 use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::media::Shelf;
@@ -30,9 +32,11 @@ pub(super) struct Corp {
     pub(super) clock: Clock,
     pub(super) tokens: Tokens,
     pub(super) shelf: Shelf,
+    pub(super) gallery: Gallery,
     pub(super) inbox: Inbox,
     pub(super) duplicates: Duplicates,
     pub(super) pace: Pace,
+    pub(super) chats: Chats,
     /// The task_ids each app has used.
     pub(super) task_ids: HashSet<(u32, String)>,
 }
@@ -58,9 +62,11 @@ impl Corp {
             clock,
             tokens: Tokens::new(),
             shelf: Shelf::new(),
+            gallery: Gallery::new(),
             inbox: Inbox::new(),
             duplicates: Duplicates::new(),
             pace: Pace::new(),
+            chats: Chats::default(),
             task_ids: HashSet::new(),
         }
     }

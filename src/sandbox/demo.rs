@@ -16,7 +16,7 @@ pub(super) const OLD_APP: u32 = 1_000_003;
 const MINI_PROGRAM: &str = "wx5a9db0c5a9db0c5a";
 
 /// Two apps. `youxiao` reaches all but the advisers and has a callback URL;
-/// `kaoqin` reaches only human resources and has none.
+/// `kaoqin` reaches only human resources and has none. Group chats are for `youxiao`.
 pub(super) fn apps() -> Vec<App> {
     let mut youxiao = App::new("youxiao", 1_000_002, "sandbox-secret-youxiao");
     youxiao.mini_program = Some(MINI_PROGRAM.to_owned());
@@ -26,6 +26,7 @@ pub(super) fn apps() -> Vec<App> {
     };
     let mut kaoqin = App::new("kaoqin", OLD_APP, "sandbox-secret-kaoqin");
     kaoqin.callback_url = false;
+    kaoqin.app_chats = false;
     kaoqin.visible = VisibleRange {
         department_ids: vec![4],
         user_ids: vec!["zhangsan".to_owned()],

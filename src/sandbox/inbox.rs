@@ -13,9 +13,11 @@ use super::log::Log;
 /// its app likes.
 const MAX_UPDATES: usize = 100;
 
-/// One accepted message/send.
+/// One accepted message/send or appchat/send.
 pub(super) struct Message {
     pub(super) msgid: String,
+    /// The chat, if it was sent to one.
+    pub(super) chat_id: Option<String>,
     pub(super) agent_id: u32,
     pub(super) msg_type: String,
     /// The request as it came.
@@ -70,7 +72,8 @@ pub(super) struct Invalid {
 impl Message {
     fn to_json(&self) -> Value {
         json!({
-            "msgid": self.msgid,
+            "msgid": self.chat_id.is_none().then_some(&self.msgid),
+            "chatid": self.chat_id,
             "agentid": self.agent_id,
             "msgtype": self.msg_type,
             "body": serde_json::from_slice::<Value>(&self.body).unwrap_or_default(),
@@ -90,6 +93,11 @@ impl Message {
             "time": self.time_unix_ms,
             "time_offset_ms": self.offset_ms,
         })
+    }
+
+    /// Whether WeCom gave out this msgid; none for a message in a chat.
+    pub(super) fn has_msgid(&self, msgid: &str) -> bool {
+        self.chat_id.is_none() && self.msgid == msgid
     }
 
     /// How long ago it was sent.

@@ -71,6 +71,24 @@ impl Media {
         }
     }
 
+    /// Its MIME type, by its first bytes; JSON by its name.
+    pub(super) fn content_type(&self) -> &'static str {
+        let bytes = &self.bytes;
+        if bytes.starts_with(b"\x89PNG") {
+            "image/png"
+        } else if bytes.starts_with(b"\xff\xd8\xff") {
+            "image/jpeg"
+        } else if bytes.starts_with(b"#!AMR") {
+            "voice/amr"
+        } else if bytes.get(4..8) == Some(b"ftyp") {
+            "video/mp4"
+        } else if self.file_name.ends_with(".json") {
+            "application/json"
+        } else {
+            "application/octet-stream"
+        }
+    }
+
     fn to_json(&self, id: &str) -> Value {
         json!({
             "media_id": id,
@@ -108,6 +126,11 @@ impl Shelf {
             let gone = self.media.remove(&id);
             self.bytes -= gone.map_or(0, |media| media.bytes.len());
         }
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new();
     }
 
     /// The upload, unless it is older than three days.

@@ -5,8 +5,8 @@
 //! to look at and faults on demand. It shares no struct with the client side,
 //! so that a mistake made there is not repeated here.
 //!
-//! What it does not do: callbacks to the app, group chats and login. `dev` and
-//! `sandbox` in `cli` start it, and so do the tests.
+//! What it does not do: callbacks to the app, and login. `dev` and `sandbox` in
+//! `cli` start it, and so do the tests.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -21,6 +21,7 @@
 mod answer;
 mod api;
 mod call;
+mod chat;
 mod clock;
 mod control;
 mod corp;
@@ -28,6 +29,7 @@ mod demo;
 mod directory;
 mod duplicate;
 mod fault;
+mod gallery;
 mod inbox;
 mod ledger;
 mod log;

@@ -91,12 +91,16 @@ pub struct App {
     pub enabled: bool,
     /// The appid of the linked mini program, which alone may send `miniprogram_notice`.
     pub mini_program: Option<String>,
+    /// Whether the app may use group chats. WeCom wants the root department in the
+    /// visible range for that; here an app may have one without the other.
+    pub app_chats: bool,
     /// Whom the app may reach.
     pub visible: VisibleRange,
 }
 
 impl App {
-    /// An enabled app with a callback URL, no mini program, seen by the whole corp.
+    /// An enabled app with a callback URL and group chats, no mini program, seen by
+    /// the whole corp.
     pub fn new(name: &str, agent_id: u32, secret: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -105,6 +109,7 @@ impl App {
             callback_url: true,
             enabled: true,
             mini_program: None,
+            app_chats: true,
             visible: VisibleRange {
                 department_ids: vec![1],
                 user_ids: Vec::new(),
@@ -193,10 +198,16 @@ pub struct Modes {
     pub lists_on_81013: bool,
     /// Whether a success shows empty lists as `""` instead of leaving them out.
     pub empty_lists: bool,
-    /// Whether messages above 30 a minute or 1000 an hour to one member are dropped.
+    /// Whether messages above 30 a minute or 1000 an hour to one member are dropped,
+    /// and in chats those above 200 a minute or 10000 a day.
     pub member_limits: bool,
     /// Person-messages an app may send in a day before 45009; 0 is no limit.
     pub daily_person_messages: u64,
+    /// Whether chats have the corp's limits, beyond which they get 45009.
+    pub chat_limits: bool,
+    /// What appchat/send answers to a msgtype that only message/send takes: 86214, or
+    /// 40008 as some believe.
+    pub chat_type_errcode: i64,
     /// Whether a task_id used twice by an app is refused with 42014.
     pub unique_task_ids: bool,
     /// Agent ids of the apps created before 2022-06-20: they alone are given mobile,
@@ -227,6 +238,8 @@ impl Default for Modes {
             empty_lists: false,
             member_limits: true,
             daily_person_messages: 0,
+            chat_limits: true,
+            chat_type_errcode: 86214,
             unique_task_ids: true,
             old_apps: Vec::new(),
             contacts_details: false,

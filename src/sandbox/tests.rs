@@ -1,5 +1,6 @@
 //! The sandbox from outside, over HTTP.
 
+mod app_chat;
 mod auth;
 mod card;
 mod content;

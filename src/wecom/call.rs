@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::errcode::Class;
 use super::error::{Error, Refusal};
+use super::media::Spooled;
 
 /// One endpoint of WeCom with its request.
 pub trait Call: Send + Sync {
@@ -38,6 +40,11 @@ pub trait Call: Send + Sync {
         &[]
     }
 
+    /// What the call takes of the limits that WeCom keeps for app chats.
+    fn chat_share(&self) -> Option<ChatShare<'_>> {
+        None
+    }
+
     /// Makes the error of a refusal, for endpoints that say more than a code.
     fn refused(&self, refusal: Refusal, _body: &[u8]) -> Error {
         Error::Refused {
@@ -45,6 +52,24 @@ pub trait Call: Send + Sync {
             refusal,
         }
     }
+
+    /// Whether this refusal of a repetition leaves open that an earlier attempt,
+    /// whose answer was lost, was carried out.
+    fn may_follow_success(&self, refusal: &Refusal) -> bool {
+        // WeCom refuses a bad request each time.
+        refusal.class() != Some(Class::InvalidRequest)
+    }
+}
+
+/// A call's share of the limits that WeCom keeps for app chats (应用群聊).
+#[derive(Debug, Clone, Copy)]
+pub enum ChatShare<'a> {
+    /// One message to each of these members of a chat.
+    Message(&'a [String]),
+    /// One new chat.
+    Creation,
+    /// One change of a chat.
+    Change,
 }
 
 /// Which of an app's secrets a call's token is made from.
@@ -99,10 +124,20 @@ impl Payload {
 
 /// A file to upload.
 pub struct File {
-    /// WeCom's `type` in the query.
-    pub media_type: &'static str,
+    /// WeCom's `type` in the query; the upload of pictures has none.
+    pub media_type: Option<&'static str>,
     /// The name that recipients see.
     pub file_name: String,
+    /// Its MIME type.
+    pub content_type: &'static str,
     /// The bytes.
-    pub data: Bytes,
+    pub data: FileData,
+}
+
+/// Where the bytes of a file are until they are sent.
+pub enum FileData {
+    /// In memory: they came inside a message.
+    Memory(Bytes),
+    /// On disk: they came as a stream.
+    Disk(Spooled),
 }

@@ -2,25 +2,28 @@
 //! circuit, token, exchange, errcode, repetition.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::app_chat::KnownChats;
 use super::breaker::Breaker;
 use super::call::{Call, Credential, Payload, Repeat};
 use super::content::{Media, MediaType, TaskCardName};
 use super::errcode::Class;
 use super::error::{Error, Held, Reason, Refusal, Result};
-use super::media::Uploads;
+use super::media::{Uploads, Used};
 use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
 use super::token::{Source, Token, TokenState, Tokens};
-use super::transport::{self, Fault};
+use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
 /// (<https://developer.work.weixin.qq.com/document/path/90313>), attempts included here.
@@ -34,7 +37,7 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// (<https://developer.work.weixin.qq.com/document/path/90253>).
 const MEDIA_ID_LENGTH: usize = 44;
 /// What callers are told to wait when WeCom cannot be reached.
-const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 
 /// One app's client; clones share it.
 #[derive(Clone)]
@@ -44,6 +47,7 @@ struct Inner {
     app: Resolved,
     call_timeout: Duration,
     upload_timeout: Duration,
+    upload_dir: Option<PathBuf>,
     task_card_name: TaskCardName,
     http: reqwest::Client,
     token: Source,
@@ -52,6 +56,7 @@ struct Inner {
     pace: Pace,
     breaker: Breaker,
     uploads: Uploads,
+    chats: KnownChats,
     metrics: Metrics,
 }
 
@@ -117,12 +122,14 @@ impl Client {
         Self(Arc::new(Inner {
             call_timeout: settings.call_timeout,
             upload_timeout: settings.upload_timeout,
+            upload_dir: settings.upload_dir.clone(),
             task_card_name: settings.task_card_name,
             contacts: Source::contacts(&app, http.clone(), tokens.clone(), metrics.clone()),
             token: Source::new(app.clone(), http.clone(), tokens, metrics.clone()),
             pace: Pace::new(&app.name, corp, app.daily_person_messages),
             breaker: Breaker::new(),
             uploads: Uploads::new(),
+            chats: KnownChats::new(),
             http,
             app,
             metrics,
@@ -170,8 +177,10 @@ impl Client {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        self.upload(send.content.inline_media(), deadline).await?;
-        Rendered::new(send, self.agent_id(), self.0.task_card_name)
+        let uploads = self.upload(send.content.inline_media(), deadline).await?;
+        let mut rendered = Rendered::new(send, self.agent_id(), self.0.task_card_name)?;
+        rendered.uploads = uploads;
+        Ok(rendered)
     }
 
     /// Checks an update of a template card, uploads the files in it, and renders
@@ -185,23 +194,44 @@ impl Client {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        self.upload(update.inline_media(), deadline).await?;
-        RenderedCardUpdate::new(update, self.agent_id())
+        let uploads = self.upload(update.inline_media(), deadline).await?;
+        let mut rendered = RenderedCardUpdate::new(update, self.agent_id())?;
+        rendered.uploads = uploads;
+        Ok(rendered)
     }
 
-    /// Puts media ids in the places of inline bytes.
-    async fn upload(
+    /// The chats whose members are known.
+    pub(super) fn chats(&self) -> &KnownChats {
+        &self.0.chats
+    }
+
+    /// Puts media ids in the places of inline bytes, and tells which.
+    pub(super) async fn upload(
         &self,
         inline_media: impl Iterator<Item = (MediaType, &mut Media)>,
         deadline: Instant,
-    ) -> Result<()> {
+    ) -> Result<Vec<Used>> {
+        let mut used = Vec::new();
         for (media_type, media) in inline_media {
-            self.0
-                .uploads
-                .replace(self, media_type, media, deadline)
-                .await?;
+            let uploads = &self.0.uploads;
+            used.extend(uploads.replace(self, media_type, media, deadline).await?);
         }
-        Ok(())
+        Ok(used)
+    }
+
+    /// What was uploaded for the app.
+    pub(super) fn uploads(&self) -> &Uploads {
+        &self.0.uploads
+    }
+
+    /// Where uploads wait; `None` is the system's folder for temporary files.
+    pub(super) fn upload_dir(&self) -> Option<&Path> {
+        self.0.upload_dir.as_deref()
+    }
+
+    /// Longest wait for an answer, and for each piece of one.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.0.call_timeout
     }
 
     /// Whether a message to `members` would be held back now. Takes nothing.
@@ -222,17 +252,23 @@ impl Client {
 
     /// Makes one call, with the repetitions that do no harm, before `deadline`.
     pub async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
+        let Json(reply) = self.ask(call, deadline).await?;
+        Ok(reply)
+    }
+
+    /// Like [`Client::call`], where the answer is a file. What is repeated ends where
+    /// its bytes begin.
+    pub(super) async fn open<C: Call>(&self, call: &C, deadline: Instant) -> Result<Opened> {
+        self.ask(call, deadline).await
+    }
+
+    async fn ask<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
         // Before anything is taken: without its secret a call goes nowhere.
         self.source(call)?;
-        let members = call.members();
-        let ticket = self
-            .0
-            .pace
-            .take(call.path(), members, C::BASE_LIMITED)
-            .map_err(Error::Paced)?;
+        let taken = self.0.pace.take_for(call).map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
-            self.0.pace.give_back(&ticket, members);
+            self.0.pace.give_back_for(call, &taken);
         }
         result
     }
@@ -255,7 +291,7 @@ impl Client {
         }
     }
 
-    async fn repeat<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Reply> {
+    async fn repeat<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
         let payload = call.payload();
         let mut waits = ExponentialBuilder::new()
             .with_min_delay(SHORTEST_WAIT)
@@ -275,7 +311,7 @@ impl Client {
                 self.source(call)?
                     .rejected(*generation)
                     .await
-                    .map_err(|error| unless_lost(call.path(), lost, error))?;
+                    .map_err(|error| unless_lost(call, lost, error))?;
                 continue;
             }
             lost = lost.or(setback.lost(call.repeat()));
@@ -286,7 +322,7 @@ impl Client {
                 Some(wait) => sleep(wait).await,
                 None => {
                     let error = self.give_up(call, setback, deadline);
-                    return Err(unless_lost(call.path(), lost, error));
+                    return Err(unless_lost(call, lost, error));
                 }
             }
         }
@@ -320,12 +356,12 @@ impl Client {
         (in_time && self.0.breaker.may_repeat()).then_some(wait)
     }
 
-    async fn attempt<C: Call>(
+    async fn attempt<C: Call, A: Answer>(
         &self,
         call: &C,
         payload: &Payload,
         deadline: Instant,
-    ) -> std::result::Result<C::Reply, Setback> {
+    ) -> std::result::Result<A, Setback> {
         self.0
             .breaker
             .admit()
@@ -338,7 +374,7 @@ impl Client {
             Payload::Query(_) | Payload::Json(_) | Payload::Raw { .. } => self.0.call_timeout,
         };
         let own_deadline = begun + timeout;
-        let answer = transport::exchange(
+        let answer = A::ask(
             &self.0.http,
             token.url(call.path()),
             payload,
@@ -362,19 +398,17 @@ impl Client {
         result
     }
 
-    fn read<C: Call>(
+    fn read<C: Call, A>(
         &self,
         call: &C,
         token: &Token,
-        answer: std::result::Result<bytes::Bytes, Fault>,
-    ) -> std::result::Result<C::Reply, Setback> {
-        let body = answer.map_err(|fault| match fault {
-            Fault::Unsent(reason) => Setback::Unsent(reason),
-            Fault::Lost(reason) => Setback::Lost(reason),
-        })?;
-        let refusal = match transport::decode::<C::Reply>(&body).map_err(Setback::Lost)? {
-            Ok(reply) => return Ok(reply),
-            Err(refusal) => refusal,
+        answer: std::result::Result<std::result::Result<A, (Refusal, Bytes)>, Fault>,
+    ) -> std::result::Result<A, Setback> {
+        let (refusal, body) = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(refused)) => refused,
+            Err(Fault::Unsent(reason)) => return Err(Setback::Unsent(reason)),
+            Err(Fault::Lost(reason)) => return Err(Setback::Lost(reason)),
         };
         self.0
             .metrics
@@ -473,16 +507,16 @@ impl Setback {
 }
 
 /// An attempt whose answer was lost may have had its effect, whatever became of
-/// its repetitions; except that WeCom refuses a bad request each time.
-fn unless_lost(path: &'static str, lost: Option<Reason>, error: Error) -> Error {
+/// its repetitions; except where their refusal tells.
+fn unless_lost<C: Call>(call: &C, lost: Option<Reason>, error: Error) -> Error {
     let Some(reason) = lost else { return error };
     match error {
         Error::OutcomeUnknown { .. }
         | Error::Deadline { sent: true, .. }
         | Error::AllRecipientsInvalid { .. } => error,
-        Error::Refused { path, refusal } => match refusal.class() {
-            Some(Class::InvalidRequest) => Error::Refused { path, refusal },
-            _ => Error::OutcomeUnknown {
+        Error::Refused { path, refusal } => match call.may_follow_success(&refusal) {
+            false => Error::Refused { path, refusal },
+            true => Error::OutcomeUnknown {
                 path,
                 reason: Reason::RefusedAfterLoss,
                 refusal: Some(refusal),
@@ -490,7 +524,7 @@ fn unless_lost(path: &'static str, lost: Option<Reason>, error: Error) -> Error 
         },
         Error::Deadline { path, .. } => Error::Deadline { path, sent: true },
         _ => Error::OutcomeUnknown {
-            path,
+            path: call.path(),
             reason,
             refusal: None,
         },

@@ -18,6 +18,7 @@ mod task_card;
 use super::check::{Checker, Path};
 use super::id;
 pub use article::*;
+pub(in crate::wecom) use media::{MEDIA_MIN_BYTES, check_file_name};
 pub use media::{Media, MediaType};
 pub use task_card::*;
 

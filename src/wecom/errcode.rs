@@ -94,6 +94,21 @@ pub fn lookup(code: i64) -> Option<&'static Entry> {
     ENTRIES.get(index)
 }
 
+/// Codes that mean something else on one path: what a send names wrongly, a fetch
+/// looks for in vain.
+const ON_PATH: [(&str, i64, Class); 1] = [("media/get", 40007, NotFound)];
+
+/// Who must act on `code` in an answer to the call of `path`.
+pub fn class_on(path: &str, code: i64) -> Option<Class> {
+    let special = ON_PATH
+        .iter()
+        .find(|(its_path, its_code, _)| *its_path == path && *its_code == code);
+    match special {
+        Some((.., class)) => Some(*class),
+        None => lookup(code).map(|entry| entry.class),
+    }
+}
+
 const fn row(
     code: i64,
     name: &'static str,
@@ -470,6 +485,14 @@ mod tests {
             };
             assert!(fits, "{code}: {class:?} with {repeat:?}");
         }
+    }
+
+    #[test]
+    fn a_path_may_have_its_own_meaning_of_a_code() {
+        assert_eq!(class_on("media/get", 40007), Some(NotFound));
+        assert_eq!(class_on("message/send", 40007), Some(InvalidRequest));
+        assert_eq!(class_on("media/get", 40006), Some(InvalidRequest));
+        assert_eq!(class_on("media/get", 1), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -75,7 +76,8 @@ impl Recipients {
             ),
             _ => {}
         }
-        check_user_ids(&path.field("user_ids"), &self.user_ids, 0, found);
+        let count = 0..=USER_IDS_MAX;
+        check_user_ids(&path.field("user_ids"), &self.user_ids, count, found);
         let departments = path.field("department_ids");
         check_numbers(
             &departments,
@@ -88,8 +90,14 @@ impl Recipients {
 }
 
 /// Checks a list of at least `least` members.
-fn check_user_ids(path: &Path<'_>, user_ids: &[String], least: usize, found: &mut Checker) {
-    let user_ids = found.list(path, user_ids, least..=USER_IDS_MAX);
+/// Checks that there are `count` user ids, each well formed and named once.
+pub(super) fn check_user_ids(
+    path: &Path<'_>,
+    user_ids: &[String],
+    count: RangeInclusive<usize>,
+    found: &mut Checker,
+) {
+    let user_ids = found.list(path, user_ids, count);
     for (index, user_id) in user_ids.iter().enumerate() {
         found.id(&path.at(index), id::user_id(user_id));
     }
@@ -183,7 +191,8 @@ impl Send {
         let content = Path::ROOT.field("content");
         self.content.check(&content, Occasion::Message, &mut found);
         if let Some(safe) = self.safe {
-            check_safe(&Path::ROOT.field("safe"), safe, &self.content, &mut found);
+            let path = Path::ROOT.field("safe");
+            check_safe(&path, safe, &self.content, Occasion::Message, &mut found);
         }
         if self.translate_ids.is_some() && !takes_translate_ids(&self.content) {
             found.add(
@@ -195,6 +204,13 @@ impl Send {
             check.check(&Path::ROOT.field("duplicate_check"), &mut found);
         }
         found.into_violations()
+    }
+
+    /// A copy, if media stand in the message as bytes: enough to upload them again.
+    /// The bytes are shared.
+    pub fn spare(&mut self) -> Option<Self> {
+        let inline = self.content.inline_media().next().is_some();
+        inline.then(|| self.clone())
     }
 
     /// The request body: the same send gives the same bytes, as the duplicate
@@ -276,21 +292,32 @@ impl<T: fmt::Display> Serialize for Joined<'_, T> {
     }
 }
 
-/// Which kinds take which values of `safe`: the table of the source, and what it
-/// does not list is refused (WeCom answers 40074 for news).
-fn check_safe(path: &Path<'_>, safe: Safe, content: &Content, found: &mut Checker) {
-    let taken = match content {
-        Content::MpNews(_) => true,
-        Content::Text(_) | Content::Image(_) | Content::Video(_) | Content::File(_) => {
-            if safe == Safe::Internal {
-                found.add(path, format_args!("SAFE_INTERNAL is for MpNews only"));
+/// Which kinds take which values of `safe`: the tables of the sources, and what
+/// they do not list is refused (WeCom answers 40074 for news).
+pub(super) fn check_safe(
+    path: &Path<'_>,
+    safe: Safe,
+    content: &Content,
+    occasion: Occasion,
+    found: &mut Checker,
+) {
+    let in_chat = occasion == Occasion::AppChat;
+    match content {
+        Content::MpNews(_) if !in_chat => {}
+        Content::MpNews(_)
+        | Content::Text(_)
+        | Content::Image(_)
+        | Content::Video(_)
+        | Content::File(_) => match safe {
+            Safe::Off | Safe::On => {}
+            Safe::Internal if in_chat => {
+                found.add(path, format_args!("an app chat takes no SAFE_INTERNAL"));
             }
-            true
-        }
-        _ => false,
-    };
-    if !taken {
-        found.add(path, format_args!("not for this kind of content"));
+            Safe::Internal => found.add(path, format_args!("SAFE_INTERNAL is for MpNews only")),
+        },
+        // WeCom's samples for chats have `"safe": 0` here, though its tables do not.
+        Content::TextCard(_) | Content::News(_) if in_chat && safe == Safe::Off => {}
+        _ => found.add(path, format_args!("not for this kind of content")),
     }
     if let (Safe::On, Content::File(file)) = (safe, content)
         && let Media::Inline { file_name, .. } = &file.media

@@ -5,6 +5,7 @@
 //! token, exchange, errcode, repetition. Nobody else in the house speaks HTTP to
 //! WeCom or sees an access token.
 
+pub mod app_chat;
 mod breaker;
 mod call;
 pub mod check;
@@ -15,7 +16,7 @@ pub mod errcode;
 mod errmsg;
 mod error;
 pub mod id;
-mod media;
+pub mod media;
 pub mod message;
 mod metrics;
 mod rate;
@@ -26,7 +27,7 @@ mod transport;
 pub mod user;
 mod violation;
 
-pub use call::{Call, Credential, Payload, Repeat};
+pub use call::{Call, ChatShare, Credential, Payload, Repeat};
 pub use client::{AppState, Client, build};
 pub use content::Content;
 pub use error::{Error, Held, Reason, Refusal, Result};

@@ -16,7 +16,10 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::call::Call;
 use super::error::Held;
+
+mod chat;
 
 /// Messages from one app to one member in a minute; WeCom drops the rest.
 const MEMBER_PER_MINUTE: usize = 30;
@@ -51,6 +54,7 @@ const SWEEP_STEP: usize = 4096;
 #[derive(Default)]
 pub(super) struct Corp {
     apis: Mutex<HashMap<&'static str, Arc<Base>>>,
+    chats: Mutex<chat::Shared>,
 }
 
 struct Base {
@@ -92,6 +96,7 @@ pub(super) struct Pace {
     origin: Instant,
     hasher: RandomState,
     state: Mutex<State>,
+    chats: Mutex<chat::Members>,
 }
 
 #[derive(Default)]
@@ -120,6 +125,12 @@ pub(super) struct Ticket {
     day: u64,
 }
 
+/// What a call took of every limit.
+pub(super) struct Taken {
+    ticket: Ticket,
+    chat: Option<chat::Ticket>,
+}
+
 /// How much of a limit is used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaState {
@@ -142,7 +153,30 @@ impl Pace {
             origin: Instant::now(),
             hasher: RandomState::new(),
             state: Mutex::default(),
+            chats: Mutex::default(),
         }
+    }
+
+    /// Takes what `call` needs of every limit, or nothing.
+    pub(super) fn take_for<C: Call>(&self, call: &C) -> Result<Taken, Held> {
+        let share = call.chat_share();
+        let chat = match share {
+            Some(share) => Some(self.take_chat(share, chat::Day::at(SystemTime::now()))?),
+            None => None,
+        };
+        match self.take(call.path(), call.members(), C::BASE_LIMITED) {
+            Ok(ticket) => Ok(Taken { ticket, chat }),
+            Err(held) => {
+                self.give_back_chat(share, chat.as_ref());
+                Err(held)
+            }
+        }
+    }
+
+    /// WeCom did nothing for `call`: what it took is free again.
+    pub(super) fn give_back_for<C: Call>(&self, call: &C, taken: &Taken) {
+        self.give_back(&taken.ticket, call.members());
+        self.give_back_chat(call.chat_share(), taken.chat.as_ref());
     }
 
     /// Whether the call may go out now; nothing is taken.
@@ -288,18 +322,22 @@ impl Pace {
     pub(super) fn quotas(&self) -> Vec<QuotaState> {
         let now = Instant::now();
         let day = shanghai_day(SystemTime::now());
+        let mut quotas = self.chat_quotas(chat::Day::at(SystemTime::now()));
         let state = lock(&self.state);
-        let mut quotas = Vec::new();
         if let Some(daily) = self.daily {
             let used = if state.day == day { state.day_used } else { 0 };
             #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
             let used_ratio = used as f64 / daily.max(1) as f64;
-            quotas.push(QuotaState {
-                api: "message/send",
-                limit: format!("{daily} person-messages a day"),
-                used_ratio,
-                retry_after: (used >= daily).then(|| until_shanghai_midnight(SystemTime::now())),
-            });
+            quotas.insert(
+                0,
+                QuotaState {
+                    api: "message/send",
+                    limit: format!("{daily} person-messages a day"),
+                    used_ratio,
+                    retry_after: (used >= daily)
+                        .then(|| until_shanghai_midnight(SystemTime::now())),
+                },
+            );
         }
         let blocked = state.lanes.iter().filter(|(_, lane)| lane.until > now);
         quotas.extend(blocked.map(|(path, lane)| QuotaState {

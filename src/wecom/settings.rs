@@ -27,6 +27,9 @@ pub struct Settings {
     /// Longest wait for the answer to an upload.
     #[serde(with = "humantime_serde")]
     pub upload_timeout: Duration,
+    /// Folder where uploads wait until they are complete; the system's folder for
+    /// temporary files when absent.
+    pub upload_dir: Option<PathBuf>,
     /// How long an unused connection is kept.
     #[serde(with = "humantime_serde")]
     pub pool_idle_timeout: Duration,
@@ -49,8 +52,16 @@ impl Settings {
             ("upload_timeout", self.upload_timeout),
         ];
         let zero = times.iter().filter(|(_, time)| time.is_zero());
-        zero.map(|(key, _)| format!("wecom.{key} must be longer than 0s"))
-            .collect()
+        let mut faults: Vec<String> = zero
+            .map(|(key, _)| format!("wecom.{key} must be longer than 0s"))
+            .collect();
+        if let Some(folder) = self.upload_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            faults.push(format!(
+                "wecom.upload_dir: {} is no folder",
+                folder.display()
+            ));
+        }
+        faults
     }
 }
 
@@ -252,6 +263,17 @@ mod tests {
         );
     }
 
+    /// The section `[wecom]` as it comes.
+    fn defaults() -> Settings {
+        #[derive(Deserialize)]
+        struct Defaults {
+            wecom: Settings,
+        }
+        let defaults: Defaults =
+            toml::from_str(include_str!("../config.default.toml")).expect("the defaults");
+        defaults.wecom
+    }
+
     fn app(keys: &str) -> Result<Resolved, Vec<String>> {
         #[derive(Deserialize)]
         struct File {
@@ -259,19 +281,7 @@ mod tests {
         }
         let file = format!("[[apps]]\nname = \"a\"\ncorp_id = \"ww1\"\nagent_id = 1\n{keys}\n");
         let file: File = toml::from_str(&file).expect("an app");
-        let settings = Settings {
-            base_url: "https://wecom.example.com".into(),
-            insecure_http: false,
-            connect_timeout: Duration::from_secs(1),
-            call_timeout: Duration::from_secs(1),
-            upload_timeout: Duration::from_secs(1),
-            pool_idle_timeout: Duration::from_secs(1),
-            pool_max_idle: 1,
-            proxy: None,
-            ca_file: None,
-            task_card_name: TaskCardName::default(),
-        };
-        file.apps[0].resolve(&settings)
+        file.apps[0].resolve(&defaults())
     }
 
     #[test]
@@ -326,5 +336,19 @@ mod tests {
                 assert!(fault.contains(part), "{fault}");
             }
         }
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named_all_at_once() {
+        let mut settings = defaults();
+        assert_eq!(settings.faults(), Vec::<String>::new());
+        settings.upload_dir = Some("/nowhere/at/all".into());
+        settings.call_timeout = Duration::ZERO;
+        let faults = settings.faults();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(
+            faults[0].starts_with("wecom.call_timeout")
+                && faults[1].starts_with("wecom.upload_dir")
+        );
     }
 }

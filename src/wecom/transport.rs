@@ -7,14 +7,18 @@ use std::fs;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request, Url, multipart};
+use reqwest::{Method, Request, Response, StatusCode, Url, multipart};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer, de};
 use tokio::time::{Instant, timeout_at};
 
-use super::call::Payload;
+use super::call::{File, FileData, Payload};
 use super::error::{Reason, Refusal};
 use super::settings::{Resolved, Settings};
+
+mod answer;
+
+pub(super) use answer::{Answer, Json, Opened};
 
 /// Longest answer that is read. The largest documented answers are member lists
 /// of a few hundred KiB; the bound only keeps a broken peer from filling memory.
@@ -106,15 +110,10 @@ fn request(http: &reqwest::Client, mut url: Url, payload: &Payload) -> Result<Re
             }
         }
         Payload::File(file) => {
-            url.query_pairs_mut().append_pair("type", file.media_type);
-            let length = file.data.len() as u64;
-            // Written as raw UTF-8 `filename="…"`, the only form that WeCom reads;
-            // the rules on names keep quotes and line breaks out of it.
-            let part = multipart::Part::stream_with_length(file.data.clone(), length)
-                .file_name(file.file_name.clone());
-            let form = multipart::Form::new()
-                .percent_encode_noop()
-                .part("media", part);
+            if let Some(media_type) = file.media_type {
+                url.query_pairs_mut().append_pair("type", media_type);
+            }
+            let form = form(file).map_err(|error| fault(&error))?;
             http.post(url)
                 .multipart(form)
                 .build()
@@ -122,6 +121,26 @@ fn request(http: &reqwest::Client, mut url: Url, payload: &Payload) -> Result<Re
         }
     };
     Ok(request)
+}
+
+/// The file as the one part of a form. Its length is known, so the request has a
+/// Content-Length, and its bytes are read as they are sent.
+fn form(file: &File) -> reqwest::Result<multipart::Form> {
+    let (body, length): (reqwest::Body, u64) = match &file.data {
+        FileData::Memory(bytes) => (bytes.clone().into(), bytes.len() as u64),
+        FileData::Disk(spooled) => (
+            reqwest::Body::wrap_stream(spooled.stream()),
+            spooled.length(),
+        ),
+    };
+    // The name is written as raw UTF-8 `filename="…"`, the only form that WeCom
+    // reads; the rules on names keep quotes and line breaks out of it.
+    let part = multipart::Part::stream_with_length(body, length)
+        .file_name(file.file_name.clone())
+        .mime_str(file.content_type)?;
+    Ok(multipart::Form::new()
+        .percent_encode_noop()
+        .part("media", part))
 }
 
 fn post(url: Url, body: &Bytes) -> Request {
@@ -133,11 +152,15 @@ fn post(url: Url, body: &Bytes) -> Request {
 }
 
 async fn round_trip(http: &reqwest::Client, request: Request) -> Result<Bytes, Fault> {
-    let mut response = http.execute(request).await.map_err(|error| fault(&error))?;
-    let status = response.status();
-    if status != reqwest::StatusCode::OK {
-        return Err(Fault::Lost(Reason::HttpStatus(status.as_u16())));
+    let response = http.execute(request).await.map_err(|error| fault(&error))?;
+    match response.status() {
+        StatusCode::OK => whole(response).await,
+        status => Err(Fault::Lost(Reason::HttpStatus(status.as_u16()))),
     }
+}
+
+/// Reads a body to its end.
+async fn whole(mut response: Response) -> Result<Bytes, Fault> {
     let Some(first) = response.chunk().await.map_err(|error| fault(&error))? else {
         return Ok(Bytes::new());
     };

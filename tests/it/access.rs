@@ -128,3 +128,30 @@ async fn an_app_that_is_not_there_is_named_with_those_that_are() {
     );
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_caller_cannot_be_given_what_does_not_exist() {
+    let overlay = "[[apps]]\nname = \"a\"\ncorp_id = \"ww1\"\nagent_id = 1\nsecret = \"s\"\n";
+    let caller = |permissions: &str, apps: &str| {
+        let digest = "0".repeat(64);
+        format!(
+            "{overlay}[[callers]]\nname = \"x\"\ntoken_sha256 = \"{digest}\"\npermissions = [{permissions}]\napps = [{apps}]\n"
+        )
+    };
+    for (permissions, apps, faults) in [
+        (r#""*""#, r#""*""#, 0),
+        (
+            r#""MessageService/*", "GatewayService/ListApps", "BulkService/SendBulk""#,
+            r#""a""#,
+            0,
+        ),
+        (r#""MessageServce/*""#, r#""a""#, 1),
+        (r#""MessageService/Send", "SendMessage""#, r#""b""#, 3),
+    ] {
+        let sources =
+            wecomgw::config::Sources::read_with(DEFAULTS, &caller(permissions, apps), None, []);
+        let config: Config = sources.and_then(|sources| sources.extract()).unwrap();
+        let found = config.faults(false);
+        assert_eq!(found.len(), faults, "{permissions} {apps}: {found:?}");
+    }
+}

@@ -29,7 +29,9 @@ async fn server_info_names_version_and_services() {
     assert_eq!(
         info.services,
         [
+            "wecomgw.v1.AppChatService",
             "wecomgw.v1.GatewayService",
+            "wecomgw.v1.MediaService",
             "wecomgw.v1.MessageService",
             "wecomgw.v1.UserService"
         ]
@@ -135,7 +137,9 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
         names,
         [
             "grpc.health.v1.Health",
+            "wecomgw.v1.AppChatService",
             "wecomgw.v1.GatewayService",
+            "wecomgw.v1.MediaService",
             "wecomgw.v1.MessageService",
             "wecomgw.v1.UserService"
         ]

@@ -23,7 +23,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use wecomgw::config::Sources;
 use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
+use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
+use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 use wecomgw::grpc::pb::user_service_client::UserServiceClient;
 use wecomgw::sandbox::{self, Sandbox};
@@ -130,6 +132,12 @@ impl SandboxHandle {
         self.json(self.body(request, &settings)).await
     }
 
+    /// Forgets every upload, as if its three days had passed.
+    pub(crate) async fn forget_media(&self) {
+        let request = self.http.delete(format!("{}/sandbox/media", self.url));
+        self.json(request).await;
+    }
+
     /// Makes the next `count` calls of `path` fail in the way of `fault`.
     pub(crate) async fn fault(&self, path: &str, fault: Value, count: u32) {
         self.post(
@@ -219,6 +227,14 @@ impl World {
         UserServiceClient::new(self.channel())
     }
 
+    pub(crate) fn app_chats(&self) -> AppChatServiceClient<Watched> {
+        AppChatServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
+        MediaServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
     }
@@ -297,11 +313,25 @@ impl Process {
         }
     }
 
+    fn channel(&self) -> Watched {
+        Watched(
+            Endpoint::from_shared(self.grpc.clone())
+                .unwrap()
+                .connect_lazy(),
+        )
+    }
+
     pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
-        let channel = Endpoint::from_shared(self.grpc.clone())
-            .unwrap()
-            .connect_lazy();
-        MessageServiceClient::new(Watched(channel))
+        MessageServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
+        MediaServiceClient::new(self.channel())
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: nothing more is written. Gives back what a next process finds.

@@ -7,10 +7,12 @@
 )]
 
 mod access;
+mod app_chat;
 mod bad_input;
 mod faults;
 mod gateway;
 mod harness;
+mod media;
 mod message;
 mod request_id;
 mod update;

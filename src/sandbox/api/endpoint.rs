@@ -1,6 +1,6 @@
 //! Which endpoint serves a path.
 
-use super::{auth, department, media, message, tag, user};
+use super::{app_chat, auth, department, media, message, tag, user};
 use crate::sandbox::answer::Answer;
 use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;
@@ -21,6 +21,7 @@ pub(in crate::sandbox) fn find(path: &str) -> Option<Endpoint> {
     let families = [
         auth::find,
         message::find,
+        app_chat::find,
         media::find,
         user::find,
         department::find,

@@ -100,6 +100,7 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
     }
     let mut message = Message {
         msgid: random_id(),
+        chat_id: None,
         agent_id,
         msg_type: msg_type.to_owned(),
         body: call.body.clone(),
@@ -129,7 +130,7 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
 
 /// The request's JSON. The words are those of message/send; what the calls beside
 /// it say to broken JSON is not known.
-fn fields_of(call: &Call) -> Verdict<Fields> {
+pub(super) fn fields_of(call: &Call) -> Verdict<Fields> {
     match serde_json::from_slice(&call.body) {
         Ok(Value::Object(fields)) => Ok(fields),
         _ => {
@@ -174,7 +175,7 @@ fn duplicate_window(body: &Fields) -> Verdict<Option<Duration>> {
 }
 
 /// `safe` (保密消息): which types take it, and which values.
-fn check_safe(corp: &Corp, msg_type: &str, body: &Fields) -> Verdict {
+pub(super) fn check_safe(corp: &Corp, msg_type: &str, body: &Fields) -> Verdict {
     let safe = number(body, "safe");
     let highest = match msg_type {
         "text" | "image" | "video" | "file" => 1,
@@ -258,7 +259,7 @@ fn suppressed(first: Answer, mode: DuplicateAnswer) -> Answer {
     answer
 }
 
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     std::iter::repeat_with(fastrand::alphanumeric)
         .take(ID_LENGTH)
         .collect()

@@ -1,5 +1,6 @@
 //! The API, one file per family, and what the families lean on.
 
+mod app_chat;
 mod auth;
 mod card;
 mod content;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::sandbox::answer::{Refusal, Verdict};
 use crate::sandbox::call::Call;
 
-/// The one part that counts.
+/// The one part that counts in media/upload.
 const PART: &str = "media";
 
 /// A file as uploaded.
@@ -20,12 +20,20 @@ pub(super) struct Upload {
 /// The part named `media`. Anything else — another name, no file name, the
 /// `filename*=` of RFC 2231, no bytes — is an empty upload.
 pub(super) fn read(call: &Call) -> Verdict<Upload> {
-    let upload = find(&call.content_type, &call.body);
+    full(find(&call.content_type, &call.body, is_media))
+}
+
+/// The first file, whatever the name of its part, if it says what it is.
+pub(super) fn read_any(call: &Call) -> Verdict<Upload> {
+    full(find(&call.content_type, &call.body, is_typed))
+}
+
+fn full(upload: Option<Upload>) -> Verdict<Upload> {
     let upload = upload.filter(|upload| !upload.bytes.is_empty());
     upload.ok_or_else(|| Refusal::new(44001, "empty media data"))
 }
 
-fn find(content_type: &str, body: &Bytes) -> Option<Upload> {
+fn find(content_type: &str, body: &Bytes, counts: fn(&Part<'_>) -> bool) -> Option<Upload> {
     let boundary = boundary(content_type)?;
     let delimiter = format!("\r\n--{boundary}");
     let mut at = position(body, &delimiter.as_bytes()[2..])? + delimiter.len() - 2;
@@ -35,7 +43,8 @@ fn find(content_type: &str, body: &Bytes) -> Option<Upload> {
         let start = blank + 4;
         let end = start + position(&body[start..], delimiter.as_bytes())?;
         let header = String::from_utf8_lossy(&body[head..blank]);
-        if let Some(file_name) = media_file_name(&header) {
+        let part = Part::read(&header).filter(counts);
+        if let Some(file_name) = part.and_then(|part| part.file_name) {
             let bytes = body.slice(start..end);
             return Some(Upload { file_name, bytes });
         }
@@ -56,21 +65,42 @@ fn boundary(content_type: &str) -> Option<&str> {
     Some(boundary.trim_matches('"')).filter(|boundary| !boundary.is_empty())
 }
 
-/// The file name of a part's headers, if it is the part that counts.
-fn media_file_name(header: &str) -> Option<String> {
-    let mut lines = header.split("\r\n");
-    let disposition = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-disposition")
-            .then_some(value)
-    })?;
-    let parameters = parameters(disposition);
-    let get = |name: &str| {
-        let mut found = parameters.iter().filter(|(key, _)| key == name);
-        found.next().map(|(_, value)| value.clone())
-    };
-    let is_media = get("name").as_deref() == Some(PART) && get("filename*").is_none();
-    get("filename").filter(|file_name| is_media && !file_name.is_empty())
+/// What a part's headers say.
+struct Part<'a> {
+    name: Option<String>,
+    /// None for an empty one, and beside the `filename*` of RFC 2231.
+    file_name: Option<String>,
+    content_type: Option<&'a str>,
+}
+
+impl<'a> Part<'a> {
+    fn read(header: &'a str) -> Option<Self> {
+        let value_of = |wanted: &str| {
+            header.split("\r\n").find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case(wanted).then_some(value.trim())
+            })
+        };
+        let parameters = parameters(value_of("content-disposition")?);
+        let get = |name: &str| {
+            let mut found = parameters.iter().filter(|(key, _)| key == name);
+            found.next().map(|(_, value)| value.clone())
+        };
+        let extended = get("filename*").is_some();
+        Some(Self {
+            name: get("name"),
+            file_name: get("filename").filter(|name| !name.is_empty() && !extended),
+            content_type: value_of("content-type"),
+        })
+    }
+}
+
+fn is_media(part: &Part<'_>) -> bool {
+    part.name.as_deref() == Some(PART)
+}
+
+fn is_typed(part: &Part<'_>) -> bool {
+    part.file_name.is_some() && part.content_type.is_some()
 }
 
 /// `name="media"; filename="a\"b.txt"` in pairs; quotes may hide a semicolon.
@@ -123,7 +153,11 @@ mod tests {
              --xx\r\nContent-Disposition: form-data; {disposition}\r\n\
              Content-Type: text/plain\r\n\r\n{bytes}\r\n--xx--\r\n"
         );
-        let upload = find("multipart/form-data; boundary=\"xx\"", &body.into())?;
+        let upload = find(
+            "multipart/form-data; boundary=\"xx\"",
+            &body.into(),
+            is_media,
+        )?;
         Some((upload.file_name, upload.bytes))
     }
 
@@ -165,7 +199,10 @@ mod tests {
                 "--xx\r\n\r\n\r\nnever closed",
             ),
         ] {
-            assert!(find(content_type, &body.into()).is_none(), "{body}");
+            assert!(
+                find(content_type, &body.into(), is_media).is_none(),
+                "{body}"
+            );
         }
     }
 }

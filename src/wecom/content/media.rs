@@ -9,7 +9,7 @@ use crate::wecom::check::{ANY_LENGTH, Checker, Path};
 /// WeCom refuses files of 5 bytes and fewer.
 ///
 /// Source: <https://developer.work.weixin.qq.com/document/path/90253>
-const MEDIA_MIN_BYTES: usize = 6;
+pub(in crate::wecom) const MEDIA_MIN_BYTES: usize = 6;
 /// Largest file that a request may carry inline: the gateway's own limit, so
 /// that a message stays well under the 4 MiB of a gRPC request.
 const INLINE_MEDIA_MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -125,7 +125,7 @@ fn check_data(path: &Path<'_>, media_type: MediaType, data: &[u8], found: &mut C
 
 /// Checks the name under which a file is uploaded: it stands inside a quoted
 /// header value, and on the recipient's disk.
-fn check_file_name(path: &Path<'_>, name: &str, found: &mut Checker) {
+pub(in crate::wecom) fn check_file_name(path: &Path<'_>, name: &str, found: &mut Checker) {
     found.text(path, name, 1..=FILE_NAME_MAX_BYTES);
     if name.contains(['/', '\\', '"', '\r', '\n', '\u{85}', '\u{2028}', '\u{2029}']) {
         found.add(

@@ -4,11 +4,15 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::{Recipients, Send, Sent};
 use crate::wecom::call::{Call, Payload, Repeat};
+use crate::wecom::client::Client;
 use crate::wecom::content::TaskCardName;
+use crate::wecom::errcode::Class;
 use crate::wecom::error::{Error, Refusal, Result};
+use crate::wecom::media::{self, Used};
 use crate::wecom::transport;
 
 /// WeCom's code when no recipient could get the message.
@@ -22,6 +26,8 @@ pub struct Rendered {
     recipients: Recipients,
     /// Seconds in which WeCom recognises a repetition; `None` without the check.
     duplicate_window_seconds: Option<u32>,
+    /// The media ids that stand in the places of inline bytes.
+    pub(in crate::wecom) uploads: Vec<Used>,
 }
 
 impl Rendered {
@@ -45,6 +51,7 @@ impl Rendered {
             body: body.into(),
             recipients: send.recipients,
             duplicate_window_seconds,
+            uploads: Vec::new(),
         })
     }
 
@@ -67,7 +74,13 @@ impl Rendered {
             body,
             recipients,
             duplicate_window_seconds,
+            uploads: Vec::new(),
         })
+    }
+
+    /// The media ids that stand in the places of inline bytes.
+    pub fn uploads(&self) -> &[Used] {
+        &self.uploads
     }
 
     /// The request body.
@@ -103,6 +116,11 @@ impl Call for Rendered {
         Payload::Json(self.body.clone())
     }
 
+    /// Media end: that they are gone now does not mean that they were gone before.
+    fn may_follow_success(&self, refusal: &Refusal) -> bool {
+        media::is_lost(refusal) || refusal.class() != Some(Class::InvalidRequest)
+    }
+
     fn members(&self) -> &[String] {
         &self.recipients.user_ids
     }
@@ -119,6 +137,29 @@ impl Call for Rendered {
         Error::AllRecipientsInvalid {
             refusal,
             recipients: Box::new(recipients),
+        }
+    }
+}
+
+impl Client {
+    /// Checks a message, uploads the media in it, and sends it. Where WeCom has lost
+    /// media that were uploaded earlier for the same bytes, it does so once more.
+    pub async fn send(&self, mut send: Send, deadline: Instant) -> Result<Sent> {
+        let mut spare = send.spare();
+        loop {
+            let rendered = self.prepare(send, deadline).await?;
+            let error = match self.call(&rendered, deadline).await {
+                Ok(mut sent) => {
+                    rendered.spell(&mut sent);
+                    return Ok(sent);
+                }
+                Err(error) => error,
+            };
+            let lost = self.media_was_lost(rendered.uploads(), &error).await;
+            match spare.take() {
+                Some(again) if lost => send = again,
+                _ => return Err(error),
+            }
         }
     }
 }

@@ -8,15 +8,18 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::sent::{joined_texts, spell_as};
-use super::{Recipients, check_user_ids};
+use super::{Recipients, USER_IDS_MAX, check_user_ids};
 use crate::wecom::call::{Call, Payload, Repeat};
 use crate::wecom::check::{ANY_LENGTH, Checker, Path};
+use crate::wecom::client::Client;
 use crate::wecom::content::card::TemplateCard;
 use crate::wecom::content::{Media, MediaType, Occasion, TASK_CARD_BUTTON_NAME_MAX_BYTES};
 use crate::wecom::error::{Error, Result};
 use crate::wecom::id;
+use crate::wecom::media::Used;
 use crate::wecom::violation::Violation;
 
 /// WeCom's answer to an update: done for every member that is not in the list.
@@ -130,6 +133,8 @@ impl CardUpdate {
 pub struct RenderedCardUpdate {
     body: Bytes,
     user_ids: Vec<String>,
+    /// The media ids that stand in the places of inline bytes.
+    pub(in crate::wecom) uploads: Vec<Used>,
 }
 
 impl RenderedCardUpdate {
@@ -143,12 +148,38 @@ impl RenderedCardUpdate {
         Ok(Self {
             body: body.into(),
             user_ids: update.target.recipients.user_ids,
+            uploads: Vec::new(),
         })
     }
 
     /// Spells the user ids of a reply as the request did.
     pub fn spell(&self, updated: &mut Updated) {
         spell_as(&self.user_ids, updated.invalid_user_ids.iter_mut());
+    }
+}
+
+impl Client {
+    /// Checks an update of a template card, uploads the files in it, and sends it.
+    /// Where WeCom has lost files that were uploaded earlier for the same bytes, it
+    /// does so once more.
+    pub async fn update_card(&self, mut update: CardUpdate, deadline: Instant) -> Result<Updated> {
+        let inline = update.inline_media().next().is_some();
+        let mut spare = inline.then(|| update.clone());
+        loop {
+            let rendered = self.prepare_card_update(update, deadline).await?;
+            let error = match self.call(&rendered, deadline).await {
+                Ok(mut updated) => {
+                    rendered.spell(&mut updated);
+                    return Ok(updated);
+                }
+                Err(error) => error,
+            };
+            let lost = self.media_was_lost(&rendered.uploads, &error).await;
+            match spare.take() {
+                Some(again) if lost => update = again,
+                _ => return Err(error),
+            }
+        }
     }
 }
 
@@ -254,7 +285,8 @@ impl TaskCardUpdate {
     pub fn check(&self) -> Vec<Violation> {
         let mut found = Checker::default();
         let root = Path::ROOT;
-        check_user_ids(&root.field("user_ids"), &self.user_ids, 1, &mut found);
+        let count = 1..=USER_IDS_MAX;
+        check_user_ids(&root.field("user_ids"), &self.user_ids, count, &mut found);
         found.id(&root.field("task_id"), id::task_id(&self.task_id));
         let replace_name = root.field("replace_name");
         if self.replace_name.is_empty() && self.clicked_key.is_empty() {

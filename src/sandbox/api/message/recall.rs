@@ -26,7 +26,7 @@ fn take_back(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
     let agent_id = corp.apps[app].agent_id;
     let message = corp
         .inbox
-        .find(|message| message.agent_id == agent_id && message.msgid == msgid);
+        .find(|message| message.has_msgid(msgid) && message.agent_id == agent_id);
     let message = message.ok_or_else(|| Refusal::bad("msgid not exist."))?;
     if message.age(corp.clock) >= RECALL_WINDOW {
         return Err(Refusal::new(42052, "msgid expired"));
