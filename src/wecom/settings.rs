@@ -268,6 +268,7 @@ mod tests {
         );
     }
 
+    /// The section `[wecom]` as it comes.
     fn defaults() -> Settings {
         #[derive(Deserialize)]
         struct Defaults {
@@ -285,8 +286,7 @@ mod tests {
         }
         let file = format!("[[apps]]\nname = \"a\"\ncorp_id = \"ww1\"\nagent_id = 1\n{keys}\n");
         let file: File = toml::from_str(&file).expect("an app");
-        let settings = defaults();
-        file.apps[0].resolve(&settings)
+        file.apps[0].resolve(&defaults())
     }
 
     #[test]
