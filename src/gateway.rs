@@ -127,7 +127,10 @@ impl Config {
         let known_rpc = |permission: &&String| {
             let mut rpcs = all_methods();
             match permission.strip_suffix('*') {
-                Some(service) => service.is_empty() || rpcs.any(|rpc| rpc.starts_with(service)),
+                Some(service) => {
+                    let is_service = service.ends_with('/');
+                    service.is_empty() || is_service && rpcs.any(|rpc| rpc.starts_with(service))
+                }
                 None => rpcs.any(|rpc| rpc == **permission),
             }
         };

@@ -17,8 +17,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let sources = arguments.config.sources()?;
-    println!("{}", sources.masked(&SECRET_KEYS)?);
+    // Nothing is shown before it is understood: a misspelt key may hold a secret.
     let config: Config = sources.extract()?;
+    println!("{}", sources.masked(&SECRET_KEYS)?);
     let faults = config.faults(arguments.insecure);
     if !faults.is_empty() {
         bail!("{} fault(s):\n  - {}", faults.len(), faults.join("\n  - "));

@@ -32,6 +32,8 @@ const LONGEST_INTERVAL_SECONDS: u32 = 14_400;
 /// A repetition is not begun so late that it could arrive after the window: the
 /// last ten minutes, or a third of a shorter window.
 const WINDOW_MARGIN: Duration = Duration::from_secs(600);
+/// A repetition may itself take 30 seconds; twice that is kept back of any window.
+const LEAST_MARGIN: Duration = Duration::from_secs(60);
 
 type Answer = Result<pb::SendMessageResponse, Status>;
 
@@ -173,11 +175,14 @@ impl RequestIds {
                 .map_err(|_| status::internal("a stored answer cannot be read")),
             Begin::Resume(attempt) => self.resume(key, attempt, client, send, deadline).await,
             Begin::New | Begin::Unsent => {
-                send.duplicate_check
-                    .get_or_insert_with(|| message::DuplicateCheck {
-                        enabled: true,
-                        interval_seconds: Some(interval_seconds(&fingerprint, request_id)),
-                    });
+                let check = send.duplicate_check.get_or_insert(message::DuplicateCheck {
+                    enabled: true,
+                    interval_seconds: None,
+                });
+                if check.enabled {
+                    let own = interval_seconds(&fingerprint, request_id);
+                    check.interval_seconds.get_or_insert(own);
+                }
                 self.first(key, fingerprint, client, send, deadline).await
             }
         }
@@ -305,7 +310,8 @@ fn interval_seconds(fingerprint: &[u8; 32], request_id: &str) -> u32 {
 /// Whether WeCom still recognises a repetition begun now.
 fn is_covered(attempt: &Attempt, now_ms: i64) -> bool {
     let window = Duration::from_secs(attempt.window_seconds.into());
-    attempt.window_is_open(now_ms, WINDOW_MARGIN.min(window / 3))
+    let margin = WINDOW_MARGIN.min(window / 3).max(LEAST_MARGIN);
+    attempt.window_is_open(now_ms, margin)
 }
 
 fn now_ms() -> i64 {
@@ -335,7 +341,8 @@ mod tests {
         };
         assert!(covered(1800, 0) && covered(1800, 1199));
         assert!(!covered(1800, 1200));
-        assert!(covered(60, 39) && !covered(60, 40));
+        assert!(covered(150, 89) && !covered(150, 90));
+        assert!(!covered(60, 0), "shorter than a call may take");
         assert!(!covered(0, 0), "without the check nothing is covered");
     }
 

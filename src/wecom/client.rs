@@ -398,6 +398,14 @@ impl Client {
         let source = self.source(call).map_err(Setback::Final)?;
         let token = source.get(deadline).await.map_err(Setback::Final)?;
         let begun = Instant::now();
+        if begun >= deadline {
+            // No time left: better not sent than not known.
+            let error = Error::Deadline {
+                path: call.path(),
+                sent: false,
+            };
+            return Err(Setback::Final(error));
+        }
         let timeout = match payload {
             Payload::File(_) => self.0.upload_timeout,
             Payload::Query(_) | Payload::Json(_) | Payload::Raw { .. } => self.0.call_timeout,

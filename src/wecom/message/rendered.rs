@@ -17,6 +17,11 @@ use crate::wecom::transport;
 
 /// WeCom's code when no recipient could get the message.
 const ALL_RECIPIENTS_INVALID: i64 = 81013;
+/// WeCom's code for a task id that it does not take, as when it was used before.
+const TASK_ID_USED: i64 = 42014;
+/// A call lasts at most 30 seconds with all its repetitions; a window of twice that
+/// covers the last of them.
+const LEAST_WINDOW_SECONDS: u32 = 60;
 /// WeCom's interval of the duplicate check when none is given, in seconds.
 const DEFAULT_INTERVAL_SECONDS: u32 = 1800;
 
@@ -107,8 +112,9 @@ impl Call for Rendered {
 
     fn repeat(&self) -> Repeat {
         match self.duplicate_window_seconds {
-            Some(_) => Repeat::SameBytes,
-            None => Repeat::WhileUnsent,
+            Some(seconds) if seconds >= LEAST_WINDOW_SECONDS => Repeat::SameBytes,
+            // Too short to be sure that a repetition arrives inside it.
+            _ => Repeat::WhileUnsent,
         }
     }
 
@@ -118,7 +124,10 @@ impl Call for Rendered {
 
     /// Media end: that they are gone now does not mean that they were gone before.
     fn may_follow_success(&self, refusal: &Refusal) -> bool {
-        media::is_lost(refusal) || refusal.class() != Some(Class::InvalidRequest)
+        // So is a task id that the attempt before has used up.
+        media::is_lost(refusal)
+            || refusal.errcode == TASK_ID_USED
+            || refusal.class() != Some(Class::InvalidRequest)
     }
 
     fn members(&self) -> &[String] {
