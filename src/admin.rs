@@ -1,5 +1,5 @@
-//! The operator's door: `/livez`, `/readyz`, `/metrics` and `/version` over plain HTTP/1 on a
-//! listener of its own.
+//! The operator's door: `/livez`, `/readyz`, `/metrics`, `/version` and ready-made documents over
+//! plain HTTP/1 on a listener of its own.
 //!
 //! It holds no secret and changes nothing, so it asks for no credential; keep it inside the cluster.
 //! What the probes answer is passed in, because this room knows none of the others.
@@ -37,6 +37,8 @@ const REQUEST_BYTES: usize = 16 * 1024;
 const DRAIN: Duration = Duration::from_secs(1);
 /// Rest after a failed accept, so that a lack of descriptors does not make a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long others may keep a document: a new key is published a day before it signs.
+const DOCUMENT_CACHING: &str = "public, max-age=900";
 /// The type of what prometheus-client writes, as the OpenMetrics 1.0 specification names it.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -78,6 +80,17 @@ impl fmt::Debug for Probes {
     }
 }
 
+/// A text that does not change while the process runs, published as it is.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Where it is: `/…`.
+    pub path: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// The text.
+    pub body: String,
+}
+
 /// The bound admin door.
 #[derive(Debug)]
 pub struct Admin {
@@ -99,6 +112,7 @@ impl Admin {
     pub fn bind(
         settings: &Settings,
         probes: Probes,
+        documents: Vec<Document>,
         registry: Arc<Registry>,
     ) -> Result<Self, Error> {
         let Settings { listen } = *settings;
@@ -116,7 +130,7 @@ impl Admin {
         Ok(Self {
             listener,
             address,
-            router: router(probes, registry),
+            router: router(probes, documents, registry),
         })
     }
 
@@ -200,8 +214,13 @@ struct Shared {
     registry: Arc<Registry>,
 }
 
-fn router(probes: Probes, registry: Arc<Registry>) -> Router {
-    Router::new()
+fn router(probes: Probes, documents: Vec<Document>, registry: Arc<Registry>) -> Router {
+    let mut router = Router::new();
+    for document in documents {
+        let path = document.path;
+        router = router.route(path, get(move || publish(document.clone())));
+    }
+    router
         .route(
             "/livez",
             get(|State(shared): State<Arc<Shared>>| async move { answer(&shared.probes.live) }),
@@ -221,6 +240,14 @@ fn answer(probe: &Probe) -> (StatusCode, String) {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
+}
+
+async fn publish(document: Document) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, document.content_type),
+        (header::CACHE_CONTROL, DOCUMENT_CACHING),
+    ];
+    (headers, document.body)
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -275,7 +302,13 @@ mod tests {
         let settings = Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
-        let admin = Admin::bind(&settings, probes, Arc::new(registry)).expect("a free port");
+        let documents = vec![Document {
+            path: "/.well-known/keys",
+            content_type: "application/json",
+            body: "{}".to_owned(),
+        }];
+        let admin = Admin::bind(&settings, probes, documents, Arc::new(registry));
+        let admin = admin.expect("a free port");
         let (address, shutdown) = (admin.address(), CancellationToken::new());
         let task = tokio::spawn(admin.run(shutdown.clone()));
         Running {
@@ -331,6 +364,22 @@ mod tests {
         let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(body["name"], "wecomgw");
         assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[tokio::test]
+    async fn documents_are_published_with_type_and_age() {
+        let running = start();
+        let answer = ask(running.address, "/.well-known/keys").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(
+            answer.contains("content-type: application/json\r\n"),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("cache-control: public, max-age=900\r\n"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\r\n\r\n{}"), "{answer}");
     }
 
     #[tokio::test]

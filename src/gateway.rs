@@ -17,29 +17,32 @@ use tower::Layer as _;
 use crate::access::{self, Access};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
+use crate::grpc::pb::auth_service_server::AuthServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
+use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
-    AppChatService, Callers, GatewayService, MediaService, MessageService, RequestIds,
-    UPLOAD_DECODE_LIMIT_BYTES, health, observe, pb, server,
+    AppChatService, AuthService, Callers, GatewayService, MediaService, MessageService, RequestIds,
+    UPLOAD_DECODE_LIMIT_BYTES, UserService, health, observe, pb, server,
 };
+use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{telemetry, wecom};
 
 /// Every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 /// Keys whose values `check` does not print.
-pub const SECRET_KEYS: [&str; 2] = ["secret", "proxy"];
+pub const SECRET_KEYS: [&str; 3] = ["secret", "contacts_secret", "proxy"];
 
 /// Largest message that is read. Two inline media of 2 MiB (an article and its
 /// cover) and their text fit.
 const DECODE_LIMIT_BYTES: usize = 5 * 1024 * 1024;
 /// Largest message that is written.
 const ENCODE_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-/// How often old request ids are swept.
+/// How often old request ids and logins are swept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-/// How long sends under way may take after the last connection has ended.
+/// How long sends and logins under way may take after the last connection has ended.
 const TASK_GRACE: Duration = Duration::from_secs(8);
 
 /// All settings: one field for each room.
@@ -54,6 +57,8 @@ pub struct Config {
     pub admin: admin::Settings,
     /// What survives a restart.
     pub store: store::Settings,
+    /// How people log in.
+    pub login: session::Settings,
     /// How WeCom is reached.
     pub wecom: wecom::Settings,
     /// The apps.
@@ -75,6 +80,10 @@ pub struct Gateway {
     clients: Vec<wecom::Client>,
     store: Store,
     sends: TaskTracker,
+    /// How long calls are still taken while clients learn of a shutdown.
+    drain_accept: Duration,
+    /// Ends streams that would outlive the gateway, when it takes no more calls.
+    closing: CancellationToken,
     /// Ends the ports that watch, after everything else.
     last: CancellationToken,
 }
@@ -89,6 +98,7 @@ impl Config {
             );
         }
         faults.extend(self.grpc.faults());
+        faults.extend(self.login.faults());
         faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
         faults.extend(clients.err().into_iter().flatten());
@@ -151,6 +161,7 @@ impl Gateway {
             health,
             admin,
             store,
+            login,
             wecom,
             apps,
             callers,
@@ -162,24 +173,39 @@ impl Gateway {
         wecom_metrics.register(&mut registry);
         let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
         let access = Access::new(&callers).map_err(joined)?;
+        let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
+
+        let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
+        let logins = Logins::new(&login, store.clone());
+        // Where everything is forgotten, sessions are no surprise.
+        if sessions.end_with_the_process() && login.in_use() && !forgets_all {
+            tracing::warn!(
+                "[login] signing_key_files names no key, so one was made: logins end when this process does, and other replicas do not know them"
+            );
+        }
 
         let sends = TaskTracker::new();
         let callers = Callers::new(access, clients.clone());
         let descriptors = descriptors();
         let services = vec![
             service_name::<AppChatServiceServer<AppChatService>>(),
+            service_name::<AuthServiceServer<AuthService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
             service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
+            service_name::<UserServiceServer<UserService>>(),
         ];
+        let closing = CancellationToken::new();
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(
             &services,
-            callers,
+            callers.clone(),
+            AuthService::new(callers.clone(), logins, sessions.clone(), sends.clone()),
             RequestIds::new(store.clone(), sends.clone()),
+            closing.clone(),
             &health_state,
         )?;
         let observe = observe::Layer::new(observe::Metrics::register(
@@ -189,6 +215,7 @@ impl Gateway {
 
         let last = CancellationToken::new();
         let server_metrics = server::Metrics::register(&mut registry);
+        let drain_accept = grpc.drain_accept;
         let server = server::Server::bind(grpc, server_metrics).context("section [grpc]")?;
         let health_server = health::spawn(health, health_state.clone(), last.clone())
             .context("section [health]")?;
@@ -202,7 +229,13 @@ impl Gateway {
                 move || state.ready()
             }),
         };
-        let admin = Admin::bind(&admin, probes, Arc::new(registry)).context("section [admin]")?;
+        let documents = vec![admin::Document {
+            path: "/.well-known/jwks.json",
+            content_type: "application/jwk-set+json",
+            body: sessions.jwks(),
+        }];
+        let admin = Admin::bind(&admin, probes, documents, Arc::new(registry))
+            .context("section [admin]")?;
         Ok(Self {
             server,
             health_server,
@@ -213,6 +246,8 @@ impl Gateway {
             clients,
             store,
             sends,
+            drain_accept,
+            closing,
             last,
         })
     }
@@ -244,6 +279,8 @@ impl Gateway {
             clients,
             store,
             sends,
+            drain_accept,
+            closing,
             last,
         } = self;
         let background = TaskTracker::new();
@@ -258,6 +295,8 @@ impl Gateway {
                 shutdown.cancelled().await;
                 tracing::info!("shutting down: calls under way end, new ones go elsewhere");
                 health.set_draining();
+                tokio::time::sleep(drain_accept).await;
+                closing.cancel();
             }
         });
 
@@ -331,7 +370,9 @@ fn methods(descriptors: &FileDescriptorSet, services: &[String]) -> Vec<String> 
 fn routes(
     services: &[String],
     callers: Callers,
+    auth: AuthService,
     request_ids: RequestIds,
+    closing: CancellationToken,
     health: &health::State,
 ) -> anyhow::Result<Routes> {
     let mut reflection = tonic_reflection::server::Builder::configure()
@@ -352,6 +393,10 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let auth = AuthServiceServer::new(auth)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
@@ -360,13 +405,19 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(UPLOAD_DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let user = UserServiceServer::new(UserService::new(callers.clone(), closing))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     Ok(Routes::new(message)
         .add_service(app_chat)
+        .add_service(auth)
         .add_service(media)
+        .add_service(user)
         .add_service(gateway)
         .add_service(health::service(health.clone()))
         .add_service(reflection.build_v1().context("reflection v1")?)
@@ -388,12 +439,13 @@ async fn sweep(store: Store, shutdown: CancellationToken) {
         let since = now
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        let oldest = since.saturating_sub(REQUEST_ID_LIFE).as_millis();
-        if let Err(error) = store
-            .expire(i64::try_from(oldest).unwrap_or(i64::MAX))
-            .await
-        {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let oldest = since.saturating_sub(REQUEST_ID_LIFE);
+        if let Err(error) = store.expire(millis(oldest)).await {
             tracing::warn!("cannot sweep old request ids: {error}");
+        }
+        if let Err(error) = store.expire_logins(millis(since)).await {
+            tracing::warn!("cannot sweep old logins: {error}");
         }
     }
 }

@@ -11,7 +11,8 @@
 //! store      what must survive a restart
 //! ```
 //!
-//! Beside that line stand `access` (which program is calling), `admin` and
+//! Beside that line stand `access` (which program is calling), `session` (which
+//! person has logged in), `admin` and
 //! `telemetry` (how the process is watched), `config` (how settings are read),
 //! and `sandbox`, a WeCom that runs on a desk and shares no code with `wecom`
 //! but the table of error codes.
@@ -23,6 +24,7 @@ pub mod config;
 pub mod gateway;
 pub mod grpc;
 pub mod sandbox;
+pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod wecom;

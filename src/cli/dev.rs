@@ -13,8 +13,8 @@ use crate::config::Sources;
 use crate::gateway::{Config, DEFAULTS, Gateway};
 use crate::{sandbox, telemetry};
 
-/// What suits a desk: nothing to clean up, logs for people, and an end that does not wait
-/// for a load balancer to notice.
+/// What suits a desk: nothing to clean up, logs for people, an end that does not wait for a
+/// load balancer to notice, and logins that return to `examples/web-login`.
 const OVERLAY: &str = r#"
 [store]
 url = "sqlite::memory:"
@@ -24,6 +24,8 @@ level = "warn"
 [grpc]
 drain_accept = "0s"
 drain_grace = "2s"
+[login]
+redirect_uris = ["http://127.0.0.1:8000/callback", "http://localhost:8000/callback"]
 "#;
 
 #[derive(Args)]
@@ -46,7 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let sandbox = bind(settings, "--sandbox-listen").await?;
     // Over the defaults and under the user's own: what makes it a sandbox.
     let overlay = format!(
-        "[wecom]\nbase_url = \"{}\"\n{OVERLAY}{apps}",
+        "[wecom]\nbase_url = \"{0}\"\noauth_page_base_url = \"{0}\"\nqr_page_base_url = \"{0}\"\n{OVERLAY}{apps}",
         sandbox.base_url()
     );
     let sources = Sources::read_with(
@@ -84,9 +86,14 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// The demo's apps as configuration. Their secrets are made up and public.
 fn demo_apps(settings: &sandbox::Settings) -> String {
+    let contacts = settings.contacts_secret.as_ref().map(|secret| {
+        let secret = secret.expose_secret();
+        format!("contacts_secret = \"{secret}\"\n")
+    });
+    let contacts = contacts.unwrap_or_default();
     let sections = settings.apps.iter().map(|app| {
         format!(
-            "[[apps]]\nname = \"{}\"\ncorp_id = \"{}\"\nagent_id = {}\nsecret = \"{}\"\n",
+            "[[apps]]\nname = \"{}\"\ncorp_id = \"{}\"\nagent_id = {}\nsecret = \"{}\"\n{contacts}",
             app.name,
             settings.corp_id,
             app.agent_id,
@@ -123,7 +130,8 @@ Send a message, then look at the inbox:
 
   {program} send --address {address} --app youxiao --to zhangsan --text 'Hello from wecomgw'
 
-More requests to try: examples/*.json. Ctrl-C stops both.",
+More requests to try: examples/*.json. People log in with `cargo run --example web-login`.
+Ctrl-C stops both.",
         env!("CARGO_PKG_VERSION"),
         gateway.health_address(),
         gateway.admin_address(),

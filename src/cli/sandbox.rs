@@ -22,6 +22,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::demo(listen);
     let apps = settings.apps.clone();
     let corp_id = settings.corp_id.clone();
+    let contacts_secret = settings.contacts_secret.clone();
     let sandbox = bind(settings, "--listen").await?;
     println!("A WeCom to test against: {}", sandbox.base_url());
     println!("  inbox    {}/", sandbox.base_url());
@@ -33,6 +34,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             app.agent_id,
             app.secret.expose_secret()
         );
+    }
+    if let Some(secret) = contacts_secret {
+        println!("  contacts secret {}", secret.expose_secret());
     }
     println!("Ctrl-C stops it. docs/sandbox.md tells its faults and modes.");
     sandbox.run(shutdown).await;

@@ -19,6 +19,8 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
 /// Deadline of the transfer of a file, and the longest: 20 MiB at 256 KiB/s take
 /// 80 s, twice since the gateway stands in between, and WeCom has a minute to answer.
 const TRANSFER_DEADLINE: Duration = Duration::from_secs(300);
+/// No stream of a list lives longer, and one whose caller set no deadline as long.
+const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Kept back from WeCom, so that an answer still reaches the caller in time.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 
@@ -57,6 +59,15 @@ impl Callers {
         rpc: &str,
     ) -> Result<Admitted, Status> {
         self.admit_within(request, rpc, TRANSFER_DEADLINE, TRANSFER_DEADLINE)
+    }
+
+    /// Lets a call of `rpc` in that answers with a stream of a list's parts.
+    pub(super) fn admit_stream<T>(
+        &self,
+        request: &Request<T>,
+        rpc: &str,
+    ) -> Result<Admitted, Status> {
+        self.admit_within(request, rpc, STREAM_DEADLINE, STREAM_DEADLINE)
     }
 
     fn admit_within<T>(

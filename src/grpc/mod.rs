@@ -2,7 +2,9 @@
 //! which app, convert and call, answer. Nothing below knows of tonic.
 
 mod app_chat;
+mod auth;
 mod caller;
+mod code_exchange;
 pub mod convert;
 mod gateway;
 pub mod health;
@@ -14,11 +16,14 @@ mod request_id;
 pub mod server;
 pub mod status;
 mod upload;
+mod user;
 
 pub use app_chat::AppChatService;
+pub use auth::AuthService;
 pub use caller::Callers;
 pub use gateway::GatewayService;
 pub use media::MediaService;
 pub use message::MessageService;
 pub use request_id::RequestIds;
 pub use upload::UPLOAD_DECODE_LIMIT_BYTES;
+pub use user::UserService;

@@ -11,7 +11,7 @@ use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 use super::pb::ErrorReason;
 use crate::wecom::errcode::{self, Class};
 use crate::wecom::{self, Held, Refusal, Violation};
-use crate::{access, store};
+use crate::{access, session, store};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "wecomgw";
@@ -188,6 +188,18 @@ fn wecom_with(error: &wecom::Error, more: impl FnOnce(Builder) -> Builder) -> St
             "unlicensed_user_ids",
             id_list(&recipients.unlicensed_user_ids),
         ),
+        Error::ContactsSecretMissing { path } => Builder::new(
+            Code::FailedPrecondition,
+            ErrorReason::ContactsSecretMissing,
+            message,
+        )
+        .with("path", *path),
+        Error::AnswerTooLarge { path } => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::MessageTooLarge,
+            message,
+        )
+        .with("path", *path),
         Error::Credential { refusal, .. } => Builder::new(
             Code::FailedPrecondition,
             ErrorReason::CredentialRefused,
@@ -315,6 +327,38 @@ pub fn store(error: &store::Error) -> Status {
     .build()
 }
 
+/// The status of a session token that is not taken.
+pub fn session(error: &session::Error) -> Status {
+    let reason = match error {
+        session::Error::Invalid => ErrorReason::SessionInvalid,
+        session::Error::Expired => ErrorReason::SessionExpired,
+        session::Error::Revoked => ErrorReason::SessionRevoked,
+        session::Error::Store(error) => return store(error),
+    };
+    Builder::new(Code::InvalidArgument, reason, error.to_string()).build()
+}
+
+/// The status of a login that does not go on.
+pub fn login(error: &session::LoginError) -> Status {
+    let reason = match error {
+        session::LoginError::StateRefused => ErrorReason::LoginStateRefused,
+        session::LoginError::CodeUsed => ErrorReason::LoginCodeUsed,
+        session::LoginError::Store(error) => return store(error),
+    };
+    Builder::new(Code::InvalidArgument, reason, error.to_string()).build()
+}
+
+/// The status of a visitor who is no member of the corp.
+pub fn not_a_member(external_user_id: Option<String>) -> Status {
+    let message = "the visitor is no member of the corp";
+    let builder = Builder::new(Code::PermissionDenied, ErrorReason::NotAMember, message);
+    match external_user_id {
+        Some(id) => builder.with("external_user_id", id),
+        None => builder,
+    }
+    .build()
+}
+
 /// The status of an app that is not there for this caller.
 pub fn app_not_found(app: &str, known: &[&str]) -> Status {
     let message = match (app.is_empty(), known) {
@@ -335,6 +379,12 @@ pub fn app_not_found(app: &str, known: &[&str]) -> Status {
 /// As much of a caller's own text as a status has room for.
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARACTERS).collect()
+}
+
+/// The status of a stream that ends because the gateway does.
+pub fn shutting_down() -> Status {
+    let message = "the gateway is shutting down; another replica goes on";
+    Builder::new(Code::Unavailable, ErrorReason::ShuttingDown, message).build()
 }
 
 /// The status of a request id that was used for another request.

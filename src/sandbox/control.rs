@@ -141,6 +141,7 @@ async fn directory(State(desk): Tools) -> Json<Value> {
             "enabled": app.enabled,
             "mini_program": app.mini_program,
             "app_chats": app.app_chats,
+            "trusted_domains": app.trusted_domains,
             "visible": app.visible,
         })
     });

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use secrecy::SecretString;
+
 use super::chat::Chats;
 use super::clock::Clock;
 use super::directory::{Roster, Scope};
@@ -11,6 +13,7 @@ use super::fault::Faults;
 use super::gallery::Gallery;
 use super::inbox::Inbox;
 use super::ledger::Ledger;
+use super::login::Logins;
 use super::media::Shelf;
 use super::pace::Pace;
 use super::settings::{App, Modes, Settings};
@@ -20,6 +23,8 @@ use super::token::Tokens;
 /// never wait, so one lock around the whole keeps every call atomic.
 pub(super) struct Corp {
     pub(super) id: String,
+    /// The contact-sync secret (通讯录同步), if the corp made one.
+    pub(super) contacts_secret: Option<SecretString>,
     pub(super) apps: Vec<App>,
     /// What each app sees, in the order of `apps`.
     pub(super) scopes: Vec<Scope>,
@@ -27,6 +32,7 @@ pub(super) struct Corp {
     pub(super) modes: Modes,
     pub(super) clock: Clock,
     pub(super) tokens: Tokens,
+    pub(super) logins: Logins,
     pub(super) shelf: Shelf,
     pub(super) gallery: Gallery,
     pub(super) inbox: Inbox,
@@ -42,6 +48,7 @@ impl Corp {
         let Settings {
             listen: _,
             corp_id,
+            contacts_secret,
             apps,
             directory,
             modes,
@@ -49,12 +56,14 @@ impl Corp {
         let roster = Roster::new(directory);
         Self {
             id: corp_id,
+            contacts_secret,
             scopes: apps.iter().map(|app| roster.scope(&app.visible)).collect(),
             apps,
             roster,
             modes,
             clock,
             tokens: Tokens::new(),
+            logins: Logins::new(),
             shelf: Shelf::new(),
             gallery: Gallery::new(),
             inbox: Inbox::new(),

@@ -6,6 +6,12 @@ use super::settings::{App, VisibleRange};
 /// Corp id of the demo, shaped like a real one.
 pub(super) const CORP_ID: &str = "ww5a9db0c5a9db0c5a";
 
+/// Secret of contact sync.
+pub(super) const CONTACTS_SECRET: &str = "sandbox-secret-contacts";
+
+/// `kaoqin` was created early enough to be given mobile numbers and the like.
+pub(super) const OLD_APP: u32 = 1_000_003;
+
 /// The mini program that the first demo app is linked to.
 const MINI_PROGRAM: &str = "wx5a9db0c5a9db0c5a";
 
@@ -13,19 +19,25 @@ const MINI_PROGRAM: &str = "wx5a9db0c5a9db0c5a";
 /// `kaoqin` reaches only human resources and has none. Group chats are for `youxiao`.
 pub(super) fn apps() -> Vec<App> {
     let mut youxiao = App::new("youxiao", 1_000_002, "sandbox-secret-youxiao");
+    youxiao.trusted_domains = domains(&["oa.example.com", "localhost:8000", "127.0.0.1:8000"]);
     youxiao.mini_program = Some(MINI_PROGRAM.to_owned());
     youxiao.visible = VisibleRange {
         department_ids: vec![2, 3, 4],
         user_ids: vec!["zhaomin".to_owned()],
     };
-    let mut kaoqin = App::new("kaoqin", 1_000_003, "sandbox-secret-kaoqin");
+    let mut kaoqin = App::new("kaoqin", OLD_APP, "sandbox-secret-kaoqin");
     kaoqin.callback_url = false;
     kaoqin.app_chats = false;
+    kaoqin.trusted_domains = domains(&["hr.example.com:8443"]);
     kaoqin.visible = VisibleRange {
         department_ids: vec![4],
         user_ids: vec!["zhangsan".to_owned()],
     };
     vec![youxiao, kaoqin]
+}
+
+fn domains(domains: &[&str]) -> Vec<String> {
+    domains.iter().map(|&domain| domain.to_owned()).collect()
 }
 
 /// Six departments, thirty members, four tags.
@@ -83,10 +95,13 @@ fn members() -> Vec<Member> {
         ("GuWen.Long", "龙顾问", &[6]),
     ];
     let unlicensed = ["zhoujiu", "luqi", "QinChuan"];
+    let without_wechat = ["taoran", "fangyi"];
     people
         .into_iter()
         .map(|(user_id, name, department_ids)| Member {
             licensed: !unlicensed.contains(&user_id),
+            wechat: !without_wechat.contains(&user_id),
+            activated: user_id != "sunba",
             ..Member::new(user_id, name, department_ids)
         })
         .collect()

@@ -51,16 +51,22 @@ pub struct Member {
     pub department_ids: Vec<u32>,
     /// Whether the member holds the basic interface licence (基础接口许可).
     pub licensed: bool,
+    /// Whether the member linked WeChat, and so has an openid.
+    pub wechat: bool,
+    /// Whether the member ever logged in.
+    pub activated: bool,
 }
 
 impl Member {
-    /// A licensed member.
+    /// A licensed member who uses WeCom and WeChat.
     pub fn new(user_id: &str, name: &str, department_ids: &[u32]) -> Self {
         Self {
             user_id: user_id.to_owned(),
             name: name.to_owned(),
             department_ids: department_ids.to_vec(),
             licensed: true,
+            wechat: true,
+            activated: true,
         }
     }
 }
@@ -163,6 +169,23 @@ impl Roster {
         &self.directory.members[seat]
     }
 
+    /// All departments, in the order of the directory.
+    pub(super) fn departments(&self) -> &[Department] {
+        &self.directory.departments
+    }
+
+    /// The department of this id.
+    pub(super) fn department(&self, id: u32) -> Option<&Department> {
+        self.departments()
+            .iter()
+            .find(|department| department.id == id)
+    }
+
+    /// Those who sit in the department itself.
+    pub(super) fn sitting(&self, id: u32) -> &[Seat] {
+        self.sitting.get(&id).map_or(&[], Vec::as_slice)
+    }
+
     pub(super) fn department_name(&self, id: u32) -> Option<&str> {
         self.names.get(&id).map(String::as_str)
     }
@@ -183,7 +206,8 @@ impl Roster {
         Some(named.chain(seated).collect())
     }
 
-    fn subtree(&self, id: u32) -> Vec<u32> {
+    /// The department and all below it; empty when there is none of this id.
+    pub(super) fn subtree(&self, id: u32) -> Vec<u32> {
         let mut found = Vec::new();
         if self.names.contains_key(&id) {
             found.push(id);

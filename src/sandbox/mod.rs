@@ -5,7 +5,8 @@
 //! to look at and faults on demand. It shares no struct with the client side,
 //! so that a mistake made there is not repeated here.
 //!
-//! What it does not do: callbacks to the app, the directory API and login. `dev` and `sandbox` in `cli` start it, and so do the tests.
+//! What it does not do: callbacks to the app. `dev` and `sandbox` in `cli` start it, and
+//! so do the tests.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -32,8 +33,11 @@ mod gallery;
 mod inbox;
 mod ledger;
 mod log;
+mod login;
 mod media;
 mod pace;
+mod page;
+mod profile;
 mod server;
 mod settings;
 mod token;

@@ -20,13 +20,15 @@ const MEMBER_LIMITS: [(usize, Duration); 2] = [
 pub(super) struct Pace {
     members: HashMap<(usize, Seat), VecDeque<Instant>>,
     days: HashMap<usize, Days>,
+    /// Look-ups of a member that found nobody.
+    misses: Days,
 }
 
-/// Person-messages of one app on a day and on the day before.
+/// What is counted on a day and on the day before.
 #[derive(Default)]
 struct Days {
     day: u64,
-    sent: u64,
+    count: u64,
     before: u64,
 }
 
@@ -37,8 +39,8 @@ impl Days {
             return;
         }
         let follows = day.checked_sub(1) == Some(self.day);
-        self.before = if follows { self.sent } else { 0 };
-        (self.day, self.sent) = (day, 0);
+        self.before = if follows { self.count } else { 0 };
+        (self.day, self.count) = (day, 0);
     }
 }
 
@@ -47,6 +49,7 @@ impl Pace {
         Self {
             members: HashMap::new(),
             days: HashMap::new(),
+            misses: Days::default(),
         }
     }
 
@@ -73,19 +76,31 @@ impl Pace {
     pub(super) fn admit_day(&mut self, app: usize, day: u64, persons: u64, limit: u64) -> bool {
         let days = self.days.entry(app).or_default();
         days.turn_to(day);
-        let sent = days.sent.saturating_add(persons);
+        let sent = days.count.saturating_add(persons);
         let fits = limit == 0 || sent <= limit;
         if fits {
-            days.sent = sent;
+            days.count = sent;
         }
         fits
+    }
+
+    /// Counts a look-up that found nobody.
+    pub(super) fn miss(&mut self, day: u64) {
+        self.misses.turn_to(day);
+        self.misses.count += 1;
+    }
+
+    /// How many of them there were on `day`.
+    pub(super) fn misses(&mut self, day: u64) -> u64 {
+        self.misses.turn_to(day);
+        self.misses.count
     }
 
     /// Person-messages of the app on `day` and on the day before.
     pub(super) fn sent(&mut self, app: usize, day: u64) -> (u64, u64) {
         let days = self.days.entry(app).or_default();
         days.turn_to(day);
-        (days.sent, days.before)
+        (days.count, days.before)
     }
 }
 

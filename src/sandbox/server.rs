@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use super::corp::Desk;
 use super::settings::Settings;
-use super::{control, web, wire};
+use super::{control, page, web, wire};
 
 /// Connections open at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
@@ -64,6 +64,7 @@ impl Sandbox {
     pub async fn run(self, shutdown: CancellationToken) {
         let router = Router::new()
             .merge(web::routes())
+            .merge(page::routes(Arc::clone(&self.desk)))
             .nest("/sandbox", control::routes(Arc::clone(&self.desk)))
             .fallback_service(wire::routes(self.desk));
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));

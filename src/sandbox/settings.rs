@@ -18,6 +18,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The corp id (企业ID) that gettoken accepts.
     pub corp_id: String,
+    /// The contact-sync secret (通讯录同步); `None` for a corp without one.
+    pub contacts_secret: Option<SecretString>,
     /// The self-built apps of the corp.
     pub apps: Vec<App>,
     /// Departments, members and tags.
@@ -32,6 +34,7 @@ impl Settings {
         Self {
             listen,
             corp_id: demo::CORP_ID.to_owned(),
+            contacts_secret: None,
             apps: Vec::new(),
             directory: Directory {
                 departments: vec![Department::new(1, 0, "沙盒公司")],
@@ -42,14 +45,18 @@ impl Settings {
     }
 
     /// The corp that `wecomgw dev` shows: two apps, six departments, thirty
-    /// members, four tags. Its secrets are fixed and say that they are not real.
+    /// members, four tags, a contact-sync secret. Its secrets are fixed and say that they are not real.
     pub fn demo(listen: SocketAddr) -> Self {
         Self {
             listen,
             corp_id: demo::CORP_ID.to_owned(),
+            contacts_secret: Some(demo::CONTACTS_SECRET.to_owned().into()),
             apps: demo::apps(),
             directory: demo::directory(),
-            modes: Modes::default(),
+            modes: Modes {
+                old_apps: vec![demo::OLD_APP],
+                ..Modes::default()
+            },
         }
     }
 
@@ -87,6 +94,9 @@ pub struct App {
     /// Whether the app may use group chats. WeCom wants the root department in the
     /// visible range for that; here an app may have one without the other.
     pub app_chats: bool,
+    /// The trusted domains (可信域名): host, and port where it is not the usual one.
+    /// Logins return to these only.
+    pub trusted_domains: Vec<String>,
     /// Whom the app may reach.
     pub visible: VisibleRange,
 }
@@ -103,11 +113,17 @@ impl App {
             enabled: true,
             mini_program: None,
             app_chats: true,
+            trusted_domains: Vec::new(),
             visible: VisibleRange {
                 department_ids: vec![1],
                 user_ids: Vec::new(),
             },
         }
+    }
+
+    /// Whether a host and port is a trusted domain. A parent domain covers nothing.
+    pub(super) fn trusts(&self, domain: &str) -> bool {
+        self.trusted_domains.iter().any(|trusted| trusted == domain)
     }
 }
 
@@ -203,8 +219,23 @@ pub struct Modes {
     pub chat_type_errcode: i64,
     /// Whether a task_id used twice by an app is refused with 42014.
     pub unique_task_ids: bool,
+    /// Agent ids of the apps created before 2022-06-20: they alone are given mobile,
+    /// e-mail, pictures, gender and address of a member.
+    pub old_apps: Vec<u32>,
+    /// Whether the contact-sync secret may read details, as it may from addresses
+    /// known before 2022-08-15; if not, only ids, and 48009 for the rest.
+    pub contacts_details: bool,
+    /// Misses of getuserid and get_userid_by_email in a day before 45009; 0 is no
+    /// limit. WeCom's is a fifth of the corp's account limit.
+    pub resolve_misses: u64,
     /// Whether `\uXXXX` escapes in a request are refused with 40033.
     pub refuse_escapes: bool,
+    /// Whether a login's code that was used is refused with 42022 instead of 40029.
+    pub used_code_42022: bool,
+    /// Whether auth/getuserinfo answers in the spelling of user/getuserinfo.
+    pub legacy_identity: bool,
+    /// Life of a JS-SDK ticket, in seconds.
+    pub ticket_expires_in_seconds: u64,
 }
 
 impl Default for Modes {
@@ -225,7 +256,13 @@ impl Default for Modes {
             chat_limits: true,
             chat_type_errcode: 86214,
             unique_task_ids: true,
+            old_apps: Vec::new(),
+            contacts_details: false,
+            resolve_misses: 0,
             refuse_escapes: false,
+            used_code_42022: false,
+            legacy_identity: false,
+            ticket_expires_in_seconds: 7200,
         }
     }
 }

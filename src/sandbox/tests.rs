@@ -6,10 +6,12 @@ mod card;
 mod content;
 mod duplicate;
 mod fault;
+mod login;
 mod media;
 mod message;
 mod tools;
 mod update;
+mod user;
 
 use reqwest::{Client, Response};
 use secrecy::ExposeSecret;

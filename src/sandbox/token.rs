@@ -20,16 +20,25 @@ const SWEEP_AT: usize = 4096;
 /// (document/path/90313, help on 45009, read 2026-07-26).
 const BAN: Duration = Duration::from_secs(3600);
 
+/// Whose a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Bearer {
+    /// Of the app at this place.
+    App(usize),
+    /// Of the contact-sync secret (通讯录同步).
+    Contacts,
+}
+
 /// All tokens of the corp.
 pub(super) struct Tokens {
     issued: HashMap<String, Token>,
-    current: HashMap<usize, String>,
+    current: HashMap<Bearer, String>,
     bad_secrets: VecDeque<Instant>,
     banned_until: Option<Instant>,
 }
 
 struct Token {
-    app: usize,
+    bearer: Bearer,
     expires_at: Instant,
     killed: bool,
 }
@@ -37,8 +46,8 @@ struct Token {
 /// What a token on a business call is worth.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Worth {
-    /// Good, for the app at this place.
-    Good(usize),
+    /// Good, and whose it is.
+    Good(Bearer),
     Invalid,
     Expired,
 }
@@ -53,12 +62,12 @@ impl Tokens {
         }
     }
 
-    /// A token for the app and the seconds gettoken claims for it.
-    pub(super) fn get(&mut self, app: usize, modes: &Modes) -> (String, u64) {
+    /// A token and the seconds gettoken claims for it.
+    pub(super) fn get(&mut self, bearer: Bearer, modes: &Modes) -> (String, u64) {
         let now = Instant::now();
         let life = Duration::from_secs(modes.expires_in_seconds);
-        let current = self.current.get(&app).cloned();
-        let alive = current.filter(|text| self.worth(text) == Worth::Good(app));
+        let current = self.current.get(&bearer).cloned();
+        let alive = current.filter(|text| self.worth(text) == Worth::Good(bearer));
         if let Some(text) = alive
             && let Some(token) = self.issued.get_mut(&text)
         {
@@ -75,7 +84,7 @@ impl Tokens {
                 TokenMode::NewOldDead => token.killed = true,
             }
         }
-        let text = self.issue(app, now + life);
+        let text = self.issue(bearer, now + life);
         (text, life.as_secs())
     }
 
@@ -84,7 +93,7 @@ impl Tokens {
             None => Worth::Invalid,
             Some(token) if token.killed => Worth::Invalid,
             Some(token) if token.expires_at <= Instant::now() => Worth::Expired,
-            Some(token) => Worth::Good(token.app),
+            Some(token) => Worth::Good(token.bearer),
         }
     }
 
@@ -132,7 +141,7 @@ impl Tokens {
         }
     }
 
-    fn issue(&mut self, app: usize, expires_at: Instant) -> String {
+    fn issue(&mut self, bearer: Bearer, expires_at: Instant) -> String {
         if self.issued.len() >= SWEEP_AT {
             // The long expired are indistinguishable from the unknown for a caller
             // that dropped them, so only those may go.
@@ -144,12 +153,12 @@ impl Tokens {
         let random = random.take(LENGTH - PREFIX.len());
         let text: String = PREFIX.chars().chain(random).collect();
         let token = Token {
-            app,
+            bearer,
             expires_at,
             killed: false,
         };
         self.issued.insert(text.clone(), token);
-        self.current.insert(app, text.clone());
+        self.current.insert(bearer, text.clone());
         text
     }
 }

@@ -19,7 +19,7 @@ use super::corp::{Corp, Desk};
 use super::fault::{Fault, Taken};
 use super::ledger::{Answered, Entry};
 use super::server::Scissors;
-use super::token::Worth;
+use super::token::{Bearer, Worth};
 
 /// Largest request read: a 20 MB file and its multipart frame, with room to
 /// spare so that a file a little too large meets its own error.
@@ -139,7 +139,13 @@ fn process(corp: &mut Corp, call: &Call) -> Option<Answer> {
     Some(match api::find(&call.path)? {
         Endpoint::Open(handler) => handler(corp, call),
         Endpoint::Gated(handler) => match admit(corp, call) {
-            Ok(app) => handler(corp, app, call),
+            Ok(Bearer::App(app)) => handler(corp, app, call),
+            // The contact-sync secret is no app.
+            Ok(Bearer::Contacts) => Refusal::new(48002, "api forbidden").into(),
+            Err(refusal) => refusal.into(),
+        },
+        Endpoint::Directory(handler) => match admit(corp, call) {
+            Ok(bearer) => handler(corp, bearer, call),
             Err(refusal) => refusal.into(),
         },
     })
@@ -147,19 +153,19 @@ fn process(corp: &mut Corp, call: &Call) -> Option<Answer> {
 
 /// The gate of every business call: token first, then the caller's IP, and only
 /// then the parameters.
-fn admit(corp: &Corp, call: &Call) -> Verdict<usize> {
+fn admit(corp: &Corp, call: &Call) -> Verdict<Bearer> {
     // A token in the body or in a header counts as missing.
     let token = call.query("access_token");
     let token = token.ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
-    let app = match corp.tokens.worth(token) {
-        Worth::Good(app) => app,
+    let bearer = match corp.tokens.worth(token) {
+        Worth::Good(bearer) => bearer,
         Worth::Invalid => return Err(Refusal::new(40014, "invalid access_token")),
         Worth::Expired => return Err(Refusal::new(42001, "access_token expired")),
     };
     if !corp.modes.trusted_ip {
         return Err(Refusal::new(60020, "not allow to access from your ip"));
     }
-    Ok(app)
+    Ok(bearer)
 }
 
 /// The answer of an errcode fault, in WeCom's words where a test gives none.

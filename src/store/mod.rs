@@ -1,11 +1,13 @@
 //! What must survive a restart.
 //!
-//! The store keeps, so far, the request ids of unary sends: which send was asked for,
-//! whether it may have reached WeCom, and how it ended. It knows neither gRPC nor
-//! WeCom; bodies and answers are bytes to it. The `grpc` room asks it, `gateway` opens
-//! it. Times are passed in as unix milliseconds, so that nothing here reads a clock.
+//! The store keeps the request ids of unary sends: which send was asked for, whether it
+//! may have reached WeCom, and how it ended; and of logins the states that wait, the
+//! codes that were brought, and the sessions that were ended. It knows neither gRPC nor
+//! WeCom; bodies and answers are bytes to it. The rooms `grpc` and `session` ask it,
+//! `gateway` opens it. Times are passed in as unix milliseconds, so that nothing here reads a clock.
 
 mod error;
+mod logins;
 mod requests;
 mod settings;
 mod sqlite;
@@ -13,6 +15,9 @@ mod sqlite;
 mod tests;
 
 pub use error::{Error, Result};
+pub use logins::{
+    Bring, BroughtCode, Digest, LOGIN_ANSWER_LIFE, LOGIN_CODE_LIFE, LOGIN_STATE_LIFE,
+};
 pub use requests::{Attempt, Begin, CLOCK_TOLERANCE, REQUEST_ID_LIFE};
 pub use settings::Settings;
 pub use sqlite::Store;

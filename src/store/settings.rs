@@ -11,3 +11,10 @@ pub struct Settings {
     /// which is forgotten when the process ends.
     pub url: String,
 }
+
+impl Settings {
+    /// Whether the store is forgotten when the process ends.
+    pub fn is_in_memory(&self) -> bool {
+        self.url == "sqlite::memory:"
+    }
+}

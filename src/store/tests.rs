@@ -1,5 +1,7 @@
 //! What every engine must do, and what opening one must refuse.
 
+mod logins;
+
 use std::path::Path;
 use std::time::Duration;
 

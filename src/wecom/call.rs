@@ -17,6 +17,8 @@ pub trait Call: Send + Sync {
     const PATH: &'static str;
     /// Whether the corp's base frequency limit counts the call.
     const BASE_LIMITED: bool = true;
+    /// Which secret's token the call takes.
+    const CREDENTIAL: Credential = Credential::App;
     /// The answer, beside `errcode` and `errmsg`.
     type Reply: DeserializeOwned + Send;
 
@@ -68,6 +70,18 @@ pub enum ChatShare<'a> {
     Creation,
     /// One change of a chat.
     Change,
+}
+
+/// Which of an app's secrets a call's token is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The app's own.
+    App,
+    /// The contacts secret (通讯录同步) where the operator gave it for details too,
+    /// else the app's own.
+    Directory,
+    /// The contacts secret; WeCom takes no other.
+    Contacts,
 }
 
 /// Which repetitions of a call do no harm.

@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::app_chat::KnownChats;
+use super::auth::{CorpTickets, LoginPage, Pages, SignPage, Signature, Tickets};
 use super::breaker::Breaker;
-use super::call::{Call, Payload, Repeat};
+use super::call::{Call, Credential, Payload, Repeat};
 use super::content::{Media, MediaType, TaskCardName};
 use super::errcode::Class;
 use super::error::{Error, Held, Reason, Refusal, Result};
@@ -22,7 +23,7 @@ use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
-use super::token::{Source, Token, TokenState, Tokens};
+use super::token::{AccessToken, Source, Token, TokenState, Tokens};
 use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
@@ -51,10 +52,15 @@ struct Inner {
     task_card_name: TaskCardName,
     http: reqwest::Client,
     token: Source,
+    /// Of the contacts secret, where there is one.
+    contacts: Option<Source>,
     pace: Pace,
     breaker: Breaker,
     uploads: Uploads,
     chats: KnownChats,
+    pages: Pages,
+    tickets: Tickets,
+    corp_tickets: Arc<CorpTickets>,
     metrics: Metrics,
 }
 
@@ -79,6 +85,9 @@ pub fn build(
     let mut corps: HashMap<String, Arc<Corp>> = HashMap::new();
     let mut clients: Vec<Client> = Vec::new();
     let mut faults = Vec::new();
+    let pages = Pages::new(settings)
+        .map_err(|more| faults.extend(more))
+        .ok();
     for app in apps {
         if clients.iter().any(|client| client.name() == app.name) {
             faults.push(format!("app {:?} is configured twice", app.name));
@@ -87,17 +96,14 @@ pub fn build(
         let built = resolved.and_then(|app| {
             let http = transport::client(&app, settings).map_err(|fault| vec![fault])?;
             let corp = corps.entry(app.corp_id.clone()).or_default().clone();
-            Ok(Client::new(
-                app,
-                settings,
-                http,
-                corp,
-                tokens.clone(),
-                metrics.clone(),
-            ))
+            let pages = pages.clone();
+            Ok(pages.map(|pages| {
+                let (tokens, metrics) = (tokens.clone(), metrics.clone());
+                Client::new(app, settings, http, corp, pages, tokens, metrics)
+            }))
         });
         match built {
-            Ok(client) => clients.push(client),
+            Ok(client) => clients.extend(client),
             Err(mut more) => faults.append(&mut more),
         }
     }
@@ -114,6 +120,7 @@ impl Client {
         settings: &Settings,
         http: reqwest::Client,
         corp: Arc<Corp>,
+        pages: Pages,
         tokens: Tokens,
         metrics: Metrics,
     ) -> Self {
@@ -122,7 +129,11 @@ impl Client {
             upload_timeout: settings.upload_timeout,
             upload_dir: settings.upload_dir.clone(),
             task_card_name: settings.task_card_name,
+            contacts: Source::contacts(&app, http.clone(), tokens.clone(), metrics.clone()),
             token: Source::new(app.clone(), http.clone(), tokens, metrics.clone()),
+            pages,
+            tickets: Tickets::new(),
+            corp_tickets: corp.tickets.clone(),
             pace: Pace::new(&app.name, corp, app.daily_person_messages),
             breaker: Breaker::new(),
             uploads: Uploads::new(),
@@ -162,7 +173,29 @@ impl Client {
         self.0.token.get(deadline).await.map(|_| ())
     }
 
-    /// Keeps the token fresh until `shutdown`.
+    /// The access token, for a caller that uses it itself; `refused` is one that
+    /// WeCom did not take from that caller.
+    pub async fn access_token(
+        &self,
+        refused: Option<&str>,
+        deadline: Instant,
+    ) -> Result<AccessToken> {
+        self.0.token.hand_out(refused, deadline).await
+    }
+
+    /// The address of a login page.
+    pub fn login_url(&self, page: &LoginPage) -> String {
+        self.0.pages.url(page, self.corp_id(), self.agent_id())
+    }
+
+    /// Signs the address of a page for WeCom's JS-SDK.
+    pub async fn sign_js_sdk(&self, page: &SignPage, deadline: Instant) -> Result<Signature> {
+        let corp = &self.0.corp_tickets;
+        self.0.tickets.sign(self, corp, page, deadline).await
+    }
+
+    /// Keeps the app's own token fresh until `shutdown`. That of the contacts secret
+    /// is fetched when it is wanted: few calls take it, and none of them is a send.
     pub async fn run(self, shutdown: CancellationToken) {
         self.0.token.clone().run(shutdown).await;
     }
@@ -259,12 +292,32 @@ impl Client {
     }
 
     async fn ask<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
+        // Before anything is taken: without its secret a call goes nowhere.
+        self.source(call)?;
         let taken = self.0.pace.take_for(call).map_err(Error::Paced)?;
         let result = self.repeat(call, deadline).await;
         if result.as_ref().is_err_and(Error::nothing_was_done) {
             self.0.pace.give_back_for(call, &taken);
         }
         result
+    }
+
+    /// The way to the token that a call takes.
+    fn source<C: Call>(&self, call: &C) -> Result<&Source> {
+        let Inner {
+            app,
+            token,
+            contacts,
+            ..
+        } = &*self.0;
+        match C::CREDENTIAL {
+            Credential::App => Ok(token),
+            Credential::Directory if app.contacts_details => Ok(contacts.as_ref().unwrap_or(token)),
+            Credential::Directory => Ok(token),
+            Credential::Contacts => contacts
+                .as_ref()
+                .ok_or(Error::ContactsSecretMissing { path: call.path() }),
+        }
     }
 
     async fn repeat<C: Call, A: Answer>(&self, call: &C, deadline: Instant) -> Result<A> {
@@ -284,7 +337,7 @@ impl Client {
             };
             if let (Setback::TokenRejected(generation, _), false) = (&setback, token_renewed) {
                 token_renewed = true;
-                self.0.token.rejected(*generation).await;
+                self.source(call)?.rejected(*generation).await;
                 continue;
             }
             lost = lost.or(setback.lost(call.repeat()));
@@ -313,6 +366,7 @@ impl Client {
             Setback::Unsent(_) | Setback::Conflict(_) => true,
             Setback::Concurrency(_) => return self.in_budget(wait.max(CONCURRENCY_WAIT), deadline),
             // Whether WeCom did anything before it said -1 is not documented.
+            Setback::Lost(Reason::TooLarge) => call.repeat() == Repeat::SameBytes,
             Setback::Lost(_) | Setback::Busy(_) => call.repeat() != Repeat::WhileUnsent,
             Setback::TokenRejected(..) | Setback::RateLimited(_) | Setback::Final(_) => false,
         };
@@ -338,7 +392,8 @@ impl Client {
             .breaker
             .admit()
             .map_err(|retry_after| Setback::Final(Error::CircuitOpen { retry_after }))?;
-        let token = self.0.token.get(deadline).await.map_err(Setback::Final)?;
+        let source = self.source(call).map_err(Setback::Final)?;
+        let token = source.get(deadline).await.map_err(Setback::Final)?;
         let begun = Instant::now();
         if begun >= deadline {
             // No time left: better not sent than not known.
@@ -366,10 +421,12 @@ impl Client {
         let hurried =
             matches!(result, Err(Setback::Lost(Reason::TimedOut))) && deadline < own_deadline;
         if !hurried {
-            let failed = matches!(
-                result,
-                Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_))
-            );
+            let failed = match result {
+                // An answer nonetheless: a large department says nothing about WeCom.
+                Err(Setback::Lost(Reason::TooLarge)) => false,
+                Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_)) => true,
+                _ => false,
+            };
             self.0.breaker.record(!failed);
         }
         result
@@ -409,6 +466,7 @@ impl Client {
             Setback::Lost(Reason::TimedOut) if Instant::now() >= deadline => {
                 Error::Deadline { path, sent: effect }
             }
+            Setback::Lost(Reason::TooLarge) if !effect => Error::AnswerTooLarge { path },
             Setback::Lost(reason) if effect => Error::OutcomeUnknown {
                 path,
                 reason,

@@ -259,7 +259,7 @@ pub static ENTRIES: &[Entry] = &[
     row(45009,  "RATE_LIMITED", RateLimited, Window, "A frequency limit is spent; on gettoken also: this IP is blocked after many wrong secrets.", "Wait a minute; if it goes on, an hour, then the rest of the day."),
     row(45022,  "APP_NAME_LENGTH", InvalidRequest, No, "The app's name is too long.", "Keep its length within 32."),
     row(45024,  "ACCOUNT_LIMIT_REACHED", Quota, Fix, "The corp has as many accounts as it may have.", "Raise the corp's account limit in WeCom's admin console."),
-    row(45029,  "ANSWER_TOO_LARGE", AnswerTooLarge, No, "The answer would be too large.", "List one department at a time, without the ones below it."),
+    row(45029,  "ANSWER_TOO_LARGE", AnswerTooLarge, No, "The answer would be too large.", "Ask for less: for brief entries, or for the departments below, one at a time."),
     row(45031,  "SECRET_WEAK", Precondition, Fix, "WeCom no longer deems the secret safe.", "Reset the secret in WeCom's admin console and put it into the gateway's settings."),
     row(45032,  "AUTHOR_TOO_LONG", InvalidRequest, No, "An article's author is longer than 64 bytes.", SHORTEN),
     row(45033,  "CONCURRENCY_LIMITED", ConcurrencyLimited, Backoff, "Too many calls of this kind run at once for the corp.", "Send fewer in parallel and repeat after a few seconds."),
@@ -277,7 +277,7 @@ pub static ENTRIES: &[Entry] = &[
     row(48005,  "API_RETIRED", Unimplemented, No, "WeCom has retired this call.", "Use the call that replaced it."),
     row(48006,  "RIGHT_LAPSED", PermissionDenied, Fix, "The right was taken back because it was long unused.", OPEN_RIGHT),
     row(48008,  "CONTACT_EDIT_FORBIDDEN", PermissionDenied, Fix, "The right to edit contacts does not cover this call.", OPEN_RIGHT),
-    row(48009,  "CONTACT_READ_FORBIDDEN", PermissionDenied, Fix, "The contacts secret may not read details from this new IP.", "Read members with the secret of an app."),
+    row(48009,  "CONTACT_READ_FORBIDDEN", PermissionDenied, Fix, "The contacts secret (通讯录同步) may read ids only: WeCom knows the gateway's IP since 2022-08-15 or later.", "Take `contacts_details` out of the app's settings, so that its own secret reads details."),
     row(48010,  "TLS_TOO_OLD", Precondition, Fix, "The TLS version is too old.", "Look for a proxy on the way that speaks an old TLS version."),
     row(49008,  "CHAT_DISSOLVED", NotFound, No, "The chat was dissolved.", "Create a new chat."),
 

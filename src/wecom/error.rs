@@ -46,9 +46,19 @@ pub enum Error {
         /// The lists that WeCom gave.
         recipients: Box<Sent>,
     },
+    /// The call takes the contacts secret, and the app has none. An operator must act.
+    #[error(
+        "{path} takes the contacts secret (通讯录同步), and the app has no `contacts_secret_file`"
+    )]
+    ContactsSecretMissing {
+        /// Path of the call.
+        path: &'static str,
+    },
     /// gettoken is refused. An operator must act.
-    #[error("gettoken is refused with errcode {}: {}", .refusal.errcode, .refusal.errmsg)]
+    #[error("gettoken is refused with errcode {}: {} (by `{setting}`)", .refusal.errcode, .refusal.errmsg)]
     Credential {
+        /// The setting that holds the secret: `secret` or `contacts_secret`.
+        setting: &'static str,
         /// What WeCom said.
         refusal: Refusal,
         /// When gettoken is tried again.
@@ -64,6 +74,12 @@ pub enum Error {
         reason: Reason,
         /// When a repetition makes sense.
         retry_after: Duration,
+    },
+    /// The answer is over the size that is read; nothing was done. Ask for less.
+    #[error("{path}: {}; ask for less", Reason::TooLarge)]
+    AnswerTooLarge {
+        /// Path of the call.
+        path: &'static str,
     },
     /// Too many failures in a row; nothing was sent. Wait.
     #[error("WeCom fails too often; no call is made for now")]

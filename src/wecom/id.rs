@@ -16,6 +16,11 @@ pub const CHAT_ID_MAX_BYTES: usize = 32;
 /// Source: <https://developer.work.weixin.qq.com/document/path/90236>, `task_id`.
 pub const TASK_ID_MAX_BYTES: usize = 128;
 
+/// Longest state of a login in bytes.
+///
+/// Source: <https://developer.work.weixin.qq.com/document/path/91022>, `state`.
+pub const LOGIN_STATE_MAX_BYTES: usize = 128;
+
 /// WeCom's word for everyone, which is no user id.
 pub const EVERYONE: &str = "@all";
 
@@ -98,6 +103,13 @@ pub fn task_id(value: &str) -> Result<(), Fault> {
         "letters, digits and `_`, `-`, `@`",
         |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'@'),
     )
+}
+
+/// The state of a login: 1 to 128 letters and digits.
+pub fn login_state(value: &str) -> Result<(), Fault> {
+    made_of(value, LOGIN_STATE_MAX_BYTES, "letters and digits", |byte| {
+        byte.is_ascii_alphanumeric()
+    })
 }
 
 fn made_of(
@@ -188,6 +200,9 @@ mod tests {
         assert_eq!(task_id(&"_-@a".repeat(32)), Ok(()));
         assert!(task_id(&"a".repeat(129)).is_err());
         assert!(task_id("a.b").is_err());
+        assert_eq!(login_state(&"Z9".repeat(64)), Ok(()));
+        assert!(login_state(&"Z".repeat(129)).is_err());
+        assert!(login_state("a-b").is_err());
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 //! WeCom or sees an access token.
 
 pub mod app_chat;
+pub mod auth;
 mod breaker;
 mod call;
 pub mod check;
@@ -24,9 +25,10 @@ pub mod raw;
 mod settings;
 mod token;
 mod transport;
+pub mod user;
 mod violation;
 
-pub use call::{Call, ChatShare, Payload, Repeat};
+pub use call::{Call, ChatShare, Credential, Payload, Repeat};
 pub use client::{AppState, Client, build};
 pub use content::Content;
 pub use error::{Error, Held, Reason, Refusal, Result};
@@ -34,5 +36,5 @@ pub use message::{Rendered, Sent};
 pub use metrics::Metrics;
 pub use rate::QuotaState;
 pub use settings::{App, Settings};
-pub use token::TokenState;
+pub use token::{AccessToken, TokenState};
 pub use violation::Violation;

@@ -16,6 +16,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::auth::CorpTickets;
 use super::call::Call;
 use super::error::Held;
 
@@ -55,6 +56,8 @@ const SWEEP_STEP: usize = 4096;
 pub(super) struct Corp {
     apis: Mutex<HashMap<&'static str, Arc<Base>>>,
     chats: Mutex<chat::Shared>,
+    /// The limits of tickets, which are its alone.
+    pub(super) tickets: Arc<CorpTickets>,
 }
 
 struct Base {

@@ -1,7 +1,7 @@
 //! What an operator sets about WeCom and about each app.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -16,6 +16,11 @@ use super::content::TaskCardName;
 pub struct Settings {
     /// Scheme, host, optional port and path prefix; `/cgi-bin/…` is appended.
     pub base_url: String,
+    /// Where the OAuth page for browsers inside WeCom is; `/connect/oauth2/authorize`
+    /// is appended.
+    pub oauth_page_base_url: String,
+    /// Where the login page with the QR code is; `/wwlogin/sso/login` is appended.
+    pub qr_page_base_url: String,
     /// Allows `http://` to a host that is not this machine.
     pub insecure_http: bool,
     /// Longest wait for a connection.
@@ -79,6 +84,14 @@ pub struct App {
     pub secret: Option<SecretString>,
     /// File that holds the secret.
     pub secret_file: Option<PathBuf>,
+    /// The contacts secret (通讯录同步), which ListUserIds needs;
+    /// `contacts_secret_file` is the better place.
+    pub contacts_secret: Option<SecretString>,
+    /// File that holds the contacts secret.
+    pub contacts_secret_file: Option<PathBuf>,
+    /// Whether members, departments and tags are read with the contacts secret too.
+    /// WeCom refuses that to addresses it knows only since 2022-08-15 (errcode 48009).
+    pub contacts_details: Option<bool>,
     /// In place of `wecom.base_url`.
     pub base_url: Option<String>,
     /// In place of `wecom.proxy`.
@@ -97,6 +110,8 @@ pub(super) struct Resolved {
     pub(super) corp_id: String,
     pub(super) agent_id: u32,
     pub(super) secret: SecretString,
+    pub(super) contacts_secret: Option<SecretString>,
+    pub(super) contacts_details: bool,
     pub(super) base_url: Url,
     pub(super) proxy: Option<SecretString>,
     pub(super) ca_file: Option<PathBuf>,
@@ -112,6 +127,9 @@ impl App {
             agent_id,
             secret,
             secret_file,
+            contacts_secret,
+            contacts_secret_file,
+            contacts_details,
             base_url,
             proxy,
             ca_file,
@@ -125,27 +143,27 @@ impl App {
         if corp_id.is_empty() {
             fault("`corp_id` is empty; it stands in WeCom's console under My company".into());
         }
-        let secret = match (secret, secret_file) {
-            (Some(secret), None) if !secret.expose_secret().is_empty() => secret.clone(),
-            (None, Some(path)) => match fs::read_to_string(path) {
-                Ok(text) if !text.trim().is_empty() => SecretString::from(text.trim().to_owned()),
-                Ok(_) => {
-                    fault(format!("secret_file {} is empty", path.display()));
-                    SecretString::default()
-                }
-                Err(error) => {
-                    fault(format!(
-                        "cannot read secret_file {}: {error}",
-                        path.display()
-                    ));
-                    SecretString::default()
-                }
-            },
-            _ => {
-                fault("set exactly one of `secret_file` and `secret`, and not to nothing".into());
+        let secret = read_secret("secret", secret.as_ref(), secret_file.as_deref())
+            .and_then(|secret| {
+                secret.ok_or_else(|| "set one of `secret_file` and `secret`".to_owned())
+            })
+            .unwrap_or_else(|text| {
+                fault(text);
                 SecretString::default()
-            }
-        };
+            });
+        let contacts_secret = read_secret(
+            "contacts_secret",
+            contacts_secret.as_ref(),
+            contacts_secret_file.as_deref(),
+        )
+        .unwrap_or_else(|text| {
+            fault(text);
+            None
+        });
+        let contacts_details = contacts_details.unwrap_or(false);
+        if contacts_details && contacts_secret.is_none() {
+            fault("`contacts_details` needs a `contacts_secret_file`".into());
+        }
         let base_url = parse_base_url(
             base_url.as_ref().unwrap_or(&settings.base_url),
             settings.insecure_http,
@@ -158,6 +176,8 @@ impl App {
                 corp_id: corp_id.clone(),
                 agent_id: *agent_id,
                 secret,
+                contacts_secret,
+                contacts_details,
                 base_url,
                 proxy: proxy.clone().or_else(|| settings.proxy.clone()),
                 ca_file: ca_file.clone().or_else(|| settings.ca_file.clone()),
@@ -165,6 +185,32 @@ impl App {
             }),
             _ => Err(faults),
         }
+    }
+}
+
+/// The secret that stands under `key` or in the file under `key` and `_file`.
+fn read_secret(
+    key: &str,
+    value: Option<&SecretString>,
+    file: Option<&Path>,
+) -> Result<Option<SecretString>, String> {
+    match (value, file) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(format!("set only one of `{key}_file` and `{key}`")),
+        (Some(value), None) if value.expose_secret().is_empty() => {
+            Err(format!("`{key}` is set to nothing"))
+        }
+        (Some(value), None) => Ok(Some(value.clone())),
+        (None, Some(path)) => match fs::read_to_string(path) {
+            Ok(text) if text.trim().is_empty() => {
+                Err(format!("{key}_file {} is empty", path.display()))
+            }
+            Ok(text) => Ok(Some(SecretString::from(text.trim().to_owned()))),
+            Err(error) => Err(format!(
+                "cannot read {key}_file {}: {error}",
+                path.display()
+            )),
+        },
     }
 }
 
@@ -222,15 +268,84 @@ mod tests {
         );
     }
 
-    #[test]
-    fn values_that_cannot_work_are_named_all_at_once() {
+    /// The section `[wecom]` as it comes.
+    fn defaults() -> Settings {
         #[derive(Deserialize)]
         struct Defaults {
             wecom: Settings,
         }
         let defaults: Defaults =
             toml::from_str(include_str!("../config.default.toml")).expect("the defaults");
-        let mut settings = defaults.wecom;
+        defaults.wecom
+    }
+
+    fn app(keys: &str) -> Result<Resolved, Vec<String>> {
+        #[derive(Deserialize)]
+        struct File {
+            apps: Vec<App>,
+        }
+        let file = format!("[[apps]]\nname = \"a\"\ncorp_id = \"ww1\"\nagent_id = 1\n{keys}\n");
+        let file: File = toml::from_str(&file).expect("an app");
+        file.apps[0].resolve(&defaults())
+    }
+
+    #[test]
+    fn secrets_stand_in_the_file_or_in_the_open_but_not_in_both() {
+        use std::io::Write as _;
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, " from-a-file ").expect("written");
+        let path = file.path().display();
+        let exposed = |secret: &SecretString| secret.expose_secret().to_owned();
+
+        let plain = app("secret = \"s\"").expect("resolves");
+        assert_eq!(exposed(&plain.secret), "s");
+        assert!(plain.contacts_secret.is_none() && !plain.contacts_details);
+        let both =
+            format!("secret = \"s\"\ncontacts_secret_file = \"{path}\"\ncontacts_details = true");
+        let both = app(&both).expect("resolves");
+        let contacts = both.contacts_secret.as_ref().map(exposed);
+        assert_eq!(contacts.as_deref(), Some("from-a-file"));
+        assert!(both.contacts_details);
+
+        for (keys, expected) in [
+            ("", vec!["secret"]),
+            ("secret = \"\"", vec!["`secret` is set to nothing"]),
+            (
+                "secret = \"s\"\nsecret_file = \"f\"",
+                vec!["only one of `secret_file`"],
+            ),
+            (
+                "secret_file = \"/no/such\"",
+                vec!["cannot read secret_file"],
+            ),
+            (
+                "secret = \"s\"\ncontacts_secret = \"c\"\ncontacts_secret_file = \"f\"",
+                vec!["only one of `contacts_secret_file`"],
+            ),
+            (
+                "contacts_secret = \"\"\ncontacts_details = true",
+                vec![
+                    "`secret`",
+                    "`contacts_secret` is set to nothing",
+                    "contacts_details",
+                ],
+            ),
+            (
+                "secret = \"s\"\ncontacts_details = true",
+                vec!["contacts_details"],
+            ),
+        ] {
+            let faults = app(keys).expect_err(keys);
+            assert_eq!(faults.len(), expected.len(), "{keys}: {faults:?}");
+            for (fault, part) in faults.iter().zip(expected) {
+                assert!(fault.contains(part), "{fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named_all_at_once() {
+        let mut settings = defaults();
         assert_eq!(settings.faults(), Vec::<String>::new());
         settings.upload_dir = Some("/nowhere/at/all".into());
         settings.call_timeout = Duration::ZERO;

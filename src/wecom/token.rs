@@ -26,7 +26,10 @@ use super::metrics::Metrics;
 use super::settings::Resolved;
 use super::transport::{self, Fault};
 
+mod handed;
 mod refresh;
+
+pub use handed::AccessToken;
 
 /// Path of the call.
 const PATH: &str = "gettoken";
@@ -121,6 +124,8 @@ struct Status {
     failures_in_row: u32,
     failure: Option<(Error, Instant)>,
     forced: VecDeque<Instant>,
+    /// Tokens that callers said were refused: when, and which generation.
+    reports: VecDeque<(Instant, u64)>,
 }
 
 /// All tokens of the process, by corp and app.
@@ -132,6 +137,8 @@ pub(super) struct Source(Arc<Inner>);
 
 struct Inner {
     key: Arc<str>,
+    /// The setting that holds the secret.
+    setting: &'static str,
     app: Resolved,
     http: reqwest::Client,
     tokens: Tokens,
@@ -143,17 +150,45 @@ struct Inner {
 }
 
 impl Source {
+    /// The way to the app's own token.
     pub(super) fn new(
         app: Resolved,
         http: reqwest::Client,
         tokens: Tokens,
         metrics: Metrics,
     ) -> Self {
-        // Two apps of one corp have two tokens; a key without the app would mix
-        // them up, which WeCom answers with 301002.
-        let key = format!("{}/{}", app.corp_id, app.name).into();
+        Self::of("secret", app, http, tokens, metrics)
+    }
+
+    /// The way to the token of the app's contacts secret, if it has one.
+    pub(super) fn contacts(
+        app: &Resolved,
+        http: reqwest::Client,
+        tokens: Tokens,
+        metrics: Metrics,
+    ) -> Option<Self> {
+        let contacts = Resolved {
+            secret: app.contacts_secret.clone()?,
+            name: format!("{}/contacts", app.name),
+            ..app.clone()
+        };
+        Some(Self::of("contacts_secret", contacts, http, tokens, metrics))
+    }
+
+    fn of(
+        setting: &'static str,
+        app: Resolved,
+        http: reqwest::Client,
+        tokens: Tokens,
+        metrics: Metrics,
+    ) -> Self {
+        // Two apps of one corp have two tokens, and so have two secrets of one app; a
+        // key without them would mix them up, which WeCom answers with 301002 or 48002.
+        // The setting stands before the name: an app may be called "youxiao/contacts".
+        let key = format!("{setting}:{}/{}", app.corp_id, app.name).into();
         Self(Arc::new(Inner {
             key,
+            setting,
             app,
             http,
             tokens,
@@ -320,7 +355,7 @@ impl Source {
         let reply = match transport::decode::<Reply>(&body).map_err(unreachable)? {
             Ok(reply) if !reply.access_token.expose_secret().is_empty() => reply,
             Ok(_) => return Err(unreachable(Reason::Garbled)),
-            Err(refusal) => return Err(refused(refusal)),
+            Err(refusal) => return Err(refused(refusal, self.0.setting)),
         };
         // A token in its last second is used: should WeCom refuse it, the call is
         // repeated with the next one.
@@ -420,7 +455,7 @@ impl Source {
 
 /// Any refusal of gettoken is a matter of the credential, except those that pass
 /// by themselves.
-fn refused(refusal: Refusal) -> Error {
+fn refused(refusal: Refusal, setting: &'static str) -> Error {
     match refusal.class() {
         Some(Class::Busy) => Error::Unreachable {
             path: PATH,
@@ -433,6 +468,7 @@ fn refused(refusal: Refusal) -> Error {
             retry_after: LIMITED_REST.0,
         },
         _ => Error::Credential {
+            setting,
             refusal,
             retry_after: REFUSED_REST.0,
         },

@@ -30,9 +30,11 @@ async fn server_info_names_version_and_services() {
         info.services,
         [
             "wecomgw.v1.AppChatService",
+            "wecomgw.v1.AuthService",
             "wecomgw.v1.GatewayService",
             "wecomgw.v1.MediaService",
-            "wecomgw.v1.MessageService"
+            "wecomgw.v1.MessageService",
+            "wecomgw.v1.UserService"
         ]
     );
     assert!(info.started_at.is_some());
@@ -137,9 +139,11 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
         [
             "grpc.health.v1.Health",
             "wecomgw.v1.AppChatService",
+            "wecomgw.v1.AuthService",
             "wecomgw.v1.GatewayService",
             "wecomgw.v1.MediaService",
-            "wecomgw.v1.MessageService"
+            "wecomgw.v1.MessageService",
+            "wecomgw.v1.UserService"
         ]
     );
     world.stop().await;

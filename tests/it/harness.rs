@@ -24,18 +24,24 @@ use wecomgw::config::Sources;
 use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
+use wecomgw::grpc::pb::auth_service_client::AuthServiceClient;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
 use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
+use wecomgw::grpc::pb::user_service_client::UserServiceClient;
 use wecomgw::sandbox::{self, Sandbox};
 use wecomgw::telemetry;
 
-/// What must appear nowhere: the demo's secrets, the beginning of every token
-/// that the sandbox gives, the API token of the tests, and the query keys that
-/// stand before them.
-const SECRETS: [&str; 5] = [
+/// What must appear nowhere: the demo's secrets, the beginning of every token, code and
+/// ticket that the sandbox gives, that of every session token (`{"typ":"wecomgw-session`
+/// in Base64), the API token of the tests, and the query keys that stand before them.
+const SECRETS: [&str; 9] = [
     "sandbox-secret-",
     "sandbox-token-",
+    "sandbox-code-",
+    "sandbox-user-ticket-",
+    "sandbox-js-ticket-",
+    "eyJ0eXAiOiJ3ZWNvbWd3LXNlc3Npb24",
     API_TOKEN,
     "access_token=",
     "corpsecret=",
@@ -189,6 +195,8 @@ impl World {
         let config: Config = Sources::read_with(DEFAULTS, &settings, Some(&file), [])
             .and_then(|sources| sources.extract())
             .unwrap();
+        // It may hold the demo's secrets, by design; nothing else in the folder may.
+        std::fs::remove_file(&file).unwrap();
         let gateway = Gateway::build(config, false).await.unwrap();
         let (grpc, health, admin) = (
             gateway.grpc_address(),
@@ -226,6 +234,14 @@ impl World {
 
     pub(crate) fn media(&self) -> MediaServiceClient<Watched> {
         MediaServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn users(&self) -> UserServiceClient<Watched> {
+        UserServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn auth(&self) -> AuthServiceClient<Watched> {
+        AuthServiceClient::new(self.channel())
     }
 
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
@@ -322,6 +338,10 @@ impl Process {
         MediaServiceClient::new(self.channel())
     }
 
+    pub(crate) fn auth(&self) -> AuthServiceClient<Watched> {
+        AuthServiceClient::new(self.channel())
+    }
+
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -342,7 +362,9 @@ fn base_settings(url: &str, folder: &Path) -> String {
     let mut settings = format!(
         "[grpc]\nlisten = \"127.0.0.1:0\"\ndrain_accept = \"0s\"\ndrain_grace = \"2s\"\n\
          [health]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [store]\nurl = \"sqlite:{}\"\n[wecom]\nbase_url = \"{url}\"\n",
+         [store]\nurl = \"sqlite:{}\"\n[wecom]\nbase_url = \"{url}\"\n\
+         oauth_page_base_url = \"{url}\"\nqr_page_base_url = \"{url}\"\n\
+         [login]\nredirect_uris = [\"https://oa.example.com/login/callback\", \"http://127.0.0.1:8000/callback\", \"https://hr.example.com:8443/login\"]\n",
         folder.join("wecomgw.db").display()
     );
     for app in &demo.apps {
@@ -354,6 +376,13 @@ fn base_settings(url: &str, folder: &Path) -> String {
             app.agent_id,
             app.secret.expose_secret()
         );
+        // The first app has the contacts secret too.
+        if app.name == APP
+            && let Some(secret) = &demo.contacts_secret
+        {
+            let secret = secret.expose_secret();
+            let _ = writeln!(settings, "contacts_secret = \"{secret}\"");
+        }
     }
     settings
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod app_chat;
+mod auth;
 mod bad_input;
 mod faults;
 mod gateway;
@@ -17,3 +18,4 @@ mod message;
 mod request_id;
 mod update;
 mod upstream;
+mod user;

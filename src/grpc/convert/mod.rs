@@ -2,9 +2,11 @@
 //! where the two meet.
 
 pub(super) mod app_chat;
+pub(super) mod auth;
 mod card;
 pub(super) mod content;
 pub(super) mod gateway;
 pub(super) mod media;
 pub(super) mod message;
 pub(super) mod update;
+pub(super) mod user;

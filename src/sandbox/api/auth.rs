@@ -1,8 +1,11 @@
-//! gettoken, and what an app may ask about WeCom and itself.
+//! gettoken, logins, and what an app may ask about WeCom and itself.
 //!
 //! Source: <https://developer.work.weixin.qq.com/document/path/91039> (read 2026-02),
 //! <https://developer.work.weixin.qq.com/document/path/92520>,
 //! <https://developer.work.weixin.qq.com/document/path/90227>.
+
+mod identity;
+mod ticket;
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, json};
@@ -11,20 +14,28 @@ use super::endpoint::Endpoint;
 use crate::sandbox::answer::{Answer, Refusal, Verdict};
 use crate::sandbox::call::Call;
 use crate::sandbox::corp::Corp;
+use crate::sandbox::token::Bearer;
 
 pub(super) fn find(path: &str) -> Option<Endpoint> {
     match path {
         "gettoken" => Some(Endpoint::Open(get_token)),
         "get_api_domain_ip" => Some(Endpoint::Gated(get_api_domain_ip)),
         "agent/get" => Some(Endpoint::Gated(get_agent)),
+        "auth/getuserinfo" => Some(Endpoint::Gated(identity::get_user_info)),
+        "user/getuserinfo" => Some(Endpoint::Gated(identity::get_user_info_legacy)),
+        "auth/getuserdetail" | "user/getuserdetail" => {
+            Some(Endpoint::Gated(identity::get_user_detail))
+        }
+        "get_jsapi_ticket" => Some(Endpoint::Gated(ticket::get_js_api_ticket)),
+        "ticket/get" => Some(Endpoint::Gated(ticket::get_ticket)),
         _ => None,
     }
 }
 
 fn get_token(corp: &mut Corp, call: &Call) -> Answer {
     match credential(corp, call) {
-        Ok(app) => {
-            let (token, expires_in) = corp.tokens.get(app, &corp.modes);
+        Ok(bearer) => {
+            let (token, expires_in) = corp.tokens.get(bearer, &corp.modes);
             Answer::ok(Map::from_iter([
                 ("access_token".into(), token.into()),
                 ("expires_in".into(), expires_in.into()),
@@ -34,8 +45,8 @@ fn get_token(corp: &mut Corp, call: &Call) -> Answer {
     }
 }
 
-/// The place of the app whose secret was given. The order of the checks is WeCom's.
-fn credential(corp: &mut Corp, call: &Call) -> Verdict<usize> {
+/// Whose secret was given. The order of the checks is WeCom's.
+fn credential(corp: &mut Corp, call: &Call) -> Verdict<Bearer> {
     if corp.tokens.banned() {
         return Err(Refusal::new(45009, "api freq out of limit"));
     }
@@ -46,6 +57,10 @@ fn credential(corp: &mut Corp, call: &Call) -> Verdict<usize> {
     if corp_id != corp.id {
         return Err(Refusal::new(40013, "invalid corpid"));
     }
+    let contacts = corp.contacts_secret.as_ref();
+    if contacts.is_some_and(|contacts| contacts.expose_secret() == secret) {
+        return Ok(Bearer::Contacts);
+    }
     let mut apps = corp.apps.iter();
     let Some(app) = apps.position(|app| app.secret.expose_secret() == secret) else {
         corp.tokens.bad_secret(corp.modes.ban_after_bad_secrets);
@@ -54,7 +69,7 @@ fn credential(corp: &mut Corp, call: &Call) -> Verdict<usize> {
     if !corp.apps[app].enabled {
         return Err(Refusal::new(50003, "app is disabled"));
     }
-    Ok(app)
+    Ok(Bearer::App(app))
 }
 
 /// Addresses from the block kept for documentation.

@@ -103,6 +103,8 @@ async fn source(mode: Mode) -> (Arc<Gettoken>, Source) {
         corp_id: "ww1".into(),
         agent_id: 1,
         secret: SecretString::from("secret"),
+        contacts_secret: None,
+        contacts_details: false,
         base_url,
         proxy: None,
         ca_file: None,
