@@ -7,6 +7,7 @@
 //! `gateway` opens it. Times are passed in as unix milliseconds, so that nothing here reads a clock.
 
 mod error;
+mod jobs;
 mod logins;
 mod requests;
 mod settings;
@@ -15,6 +16,11 @@ mod sqlite;
 mod tests;
 
 pub use error::{Error, Result};
+pub use jobs::{
+    Batch, BatchState, Cargo, Changes, Committed, Counts, Create, Event, Filter, Items,
+    JOB_RETENTION, Job, JobId, JobState, LEASE_LIFE, Lease, NewBatch, NewJob, OPEN_JOBS_MAX,
+    OpenJob, Outcome, Progress, Recalls, SettledBatch, Settlement, Split, WAITING_ITEMS_MAX,
+};
 pub use logins::{
     Bring, BroughtCode, Digest, LOGIN_ANSWER_LIFE, LOGIN_CODE_LIFE, LOGIN_STATE_LIFE,
 };
