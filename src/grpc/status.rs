@@ -147,6 +147,7 @@ fn wecom_with(error: &wecom::Error, more: impl FnOnce(Builder) -> Builder) -> St
     let builder = match error {
         Error::Invalid(violations) => return invalid(violations.clone()),
         Error::Paced(Held {
+            scope: _,
             subject,
             limit,
             retry_after,

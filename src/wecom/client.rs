@@ -229,6 +229,11 @@ impl Client {
         Ok(rendered)
     }
 
+    /// Under which of its names the task card goes out.
+    pub(super) fn task_card_name(&self) -> TaskCardName {
+        self.0.task_card_name
+    }
+
     /// The chats whose members are known.
     pub(super) fn chats(&self) -> &KnownChats {
         &self.0.chats

@@ -23,7 +23,7 @@ mod statistics;
 mod update;
 
 pub use recall::Recall;
-pub use rendered::Rendered;
+pub use rendered::{Rendered, is_by_one_recipient};
 pub use sent::Sent;
 pub use statistics::{AppStatistics, Day, GetStatistics, Statistics};
 pub use update::{CardChange, CardTarget, CardUpdate, RenderedCardUpdate, TaskCardUpdate, Updated};

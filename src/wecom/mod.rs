@@ -31,7 +31,7 @@ mod violation;
 pub use call::{Call, ChatShare, Credential, Payload, Repeat};
 pub use client::{AppState, Client, build};
 pub use content::Content;
-pub use error::{Error, Held, Reason, Refusal, Result};
+pub use error::{Error, Held, Reason, Refusal, Result, Scope};
 pub use message::{Rendered, Sent};
 pub use metrics::Metrics;
 pub use rate::QuotaState;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::auth::CorpTickets;
 use super::call::Call;
-use super::error::Held;
+use super::error::{Held, Scope};
 
 mod chat;
 
@@ -26,6 +26,10 @@ mod chat;
 const MEMBER_PER_MINUTE: usize = 30;
 /// Messages from one app to one member in an hour; WeCom drops the rest.
 const MEMBER_PER_HOUR: usize = 1000;
+/// What a bulk job takes of both at most, so that a message which a person waits for
+/// still passes.
+const BULK_PER_MINUTE: usize = 25;
+const BULK_PER_HOUR: usize = 900;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Calls of one API by one corp: 10 000 a minute. A bucket that starts full lets
@@ -77,6 +81,7 @@ impl Corp {
             })
         });
         let held = |limit: &str, wait| Held {
+            scope: Scope::Path,
             subject: format!("api:{path}"),
             limit: format!("{limit} calls of {path} by the corp"),
             retry_after: wait,
@@ -111,6 +116,34 @@ struct State {
     day: u64,
     day_used: u64,
     lanes: HashMap<&'static str, Lane>,
+}
+
+/// Messages to one member that a call may bring it to.
+#[derive(Clone, Copy)]
+pub(super) struct MemberLimits {
+    minute: usize,
+    hour: usize,
+}
+
+impl MemberLimits {
+    /// All that WeCom lets through.
+    const ALL: Self = Self {
+        minute: MEMBER_PER_MINUTE,
+        hour: MEMBER_PER_HOUR,
+    };
+    /// What is left to bulk jobs.
+    const BULK: Self = Self {
+        minute: BULK_PER_MINUTE,
+        hour: BULK_PER_HOUR,
+    };
+
+    fn of<C: Call>(call: &C) -> Self {
+        if call.leaves_room() {
+            Self::BULK
+        } else {
+            Self::ALL
+        }
+    }
 }
 
 /// Ticks at which a member was sent to; most members have one or two.
@@ -167,7 +200,8 @@ impl Pace {
             Some(share) => Some(self.take_chat(share, chat::Day::at(SystemTime::now()))?),
             None => None,
         };
-        match self.take(call.path(), call.members(), C::BASE_LIMITED) {
+        let limits = MemberLimits::of(call);
+        match self.take(call.path(), call.members(), limits, C::BASE_LIMITED) {
             Ok(ticket) => Ok(Taken { ticket, chat }),
             Err(held) => {
                 self.give_back_chat(share, chat.as_ref());
@@ -185,7 +219,8 @@ impl Pace {
     /// Whether the call may go out now; nothing is taken.
     pub(super) fn check(&self, path: &'static str, members: &[String]) -> Result<(), Held> {
         let mut state = lock(&self.state);
-        self.check_locked(&mut state, path, members, shanghai_day(SystemTime::now()))
+        let day = shanghai_day(SystemTime::now());
+        self.check_locked(&mut state, path, members, MemberLimits::ALL, day)
     }
 
     /// Takes the call's share of every limit, or of none.
@@ -193,11 +228,12 @@ impl Pace {
         &self,
         path: &'static str,
         members: &[String],
+        limits: MemberLimits,
         base_limited: bool,
     ) -> Result<Ticket, Held> {
         let day = shanghai_day(SystemTime::now());
         let mut state = lock(&self.state);
-        self.check_locked(&mut state, path, members, day)?;
+        self.check_locked(&mut state, path, members, limits, day)?;
         if base_limited {
             self.corp.take(path)?;
         }
@@ -266,6 +302,7 @@ impl Pace {
         state: &mut State,
         path: &'static str,
         members: &[String],
+        limits: MemberLimits,
         day: u64,
     ) -> Result<(), Held> {
         let now = Instant::now();
@@ -273,6 +310,7 @@ impl Pace {
             && lane.until > now
         {
             return Err(Held {
+                scope: Scope::Path,
                 subject: format!("app:{}", self.app),
                 limit: format!("WeCom's frequency limit of {path}"),
                 retry_after: lane.until - now,
@@ -286,6 +324,7 @@ impl Pace {
             && state.day_used + members.len() as u64 > daily
         {
             return Err(Held {
+                scope: Scope::Day,
                 subject: format!("app:{}", self.app),
                 limit: format!("{daily} person-messages a day"),
                 retry_after: until_shanghai_midnight(SystemTime::now()),
@@ -301,16 +340,15 @@ impl Pace {
                 .take_while(|at| **at + ticks(HOUR) <= now)
                 .count();
             log.drain(..old);
-            for (limit, window, unit) in [
-                (MEMBER_PER_MINUTE, MINUTE, "min"),
-                (MEMBER_PER_HOUR, HOUR, "h"),
-            ] {
+            for (limit, window, unit) in [(limits.minute, MINUTE, "min"), (limits.hour, HOUR, "h")]
+            {
                 let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else {
                     continue;
                 };
                 let free_at = oldest + ticks(window);
                 if free_at > now {
                     return Err(Held {
+                        scope: Scope::One,
                         subject: format!("user:{member}"),
                         limit: format!("{limit}/{unit} messages to one member"),
                         retry_after: TICK * (free_at - now),
@@ -409,19 +447,22 @@ mod tests {
         let pace = pace();
         let member = to(&["zhangsan"]);
         for _ in 0..30 {
-            pace.take(SEND, &member, false).unwrap();
+            pace.take(SEND, &member, MemberLimits::ALL, false).unwrap();
             advance(Duration::from_millis(100)).await;
         }
         let held = pace
-            .take(SEND, &to(&["ZhangSan"]), false)
+            .take(SEND, &to(&["ZhangSan"]), MemberLimits::ALL, false)
             .map(|_| ())
             .unwrap_err();
         assert_eq!(held.subject, "user:ZhangSan");
         assert_eq!(held.retry_after, Duration::from_millis(57_100));
-        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        assert!(
+            pace.take(SEND, &to(&["lisi"]), MemberLimits::ALL, false)
+                .is_ok()
+        );
         advance(held.retry_after).await;
-        assert!(pace.take(SEND, &member, false).is_ok());
-        assert!(pace.take(SEND, &member, false).is_err());
+        assert!(pace.take(SEND, &member, MemberLimits::ALL, false).is_ok());
+        assert!(pace.take(SEND, &member, MemberLimits::ALL, false).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -431,7 +472,7 @@ mod tests {
         let mut sent = 0;
         for _ in 0..1799 {
             advance(Duration::from_secs(2)).await;
-            sent += usize::from(pace.take(SEND, &member, false).is_ok());
+            sent += usize::from(pace.take(SEND, &member, MemberLimits::ALL, false).is_ok());
         }
         assert_eq!(sent, MEMBER_PER_HOUR);
     }
@@ -440,12 +481,19 @@ mod tests {
     async fn one_member_at_the_limit_takes_nothing_from_the_others() {
         let pace = pace();
         for _ in 0..30 {
-            pace.take(SEND, &to(&["zhangsan"]), false).unwrap();
+            pace.take(SEND, &to(&["zhangsan"]), MemberLimits::ALL, false)
+                .unwrap();
         }
         for _ in 0..40 {
-            assert!(pace.take(SEND, &to(&["lisi", "zhangsan"]), false).is_err());
+            assert!(
+                pace.take(SEND, &to(&["lisi", "zhangsan"]), MemberLimits::ALL, false)
+                    .is_err()
+            );
         }
-        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        assert!(
+            pace.take(SEND, &to(&["lisi"]), MemberLimits::ALL, false)
+                .is_ok()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -455,12 +503,12 @@ mod tests {
         let mut sent = 0;
         for round in 0..59 {
             sent += (0..20)
-                .filter(|_| pace.take(SEND, &member, false).is_ok())
+                .filter(|_| pace.take(SEND, &member, MemberLimits::ALL, false).is_ok())
                 .count();
             advance(Duration::from_secs(61)).await;
             let crowd: Vec<String> = (0..9000).map(|n| format!("m{round}-{n}")).collect();
             for some in crowd.chunks(1000) {
-                pace.take(SEND, some, false).ok();
+                pace.take(SEND, some, MemberLimits::ALL, false).ok();
             }
             assert!(lock(&pace.state).members.len() < 40_000);
         }
@@ -472,7 +520,7 @@ mod tests {
         let pace = pace();
         let member = to(&["zhangsan"]);
         for _ in 0..100 {
-            let ticket = pace.take(SEND, &member, false).unwrap();
+            let ticket = pace.take(SEND, &member, MemberLimits::ALL, false).unwrap();
             pace.give_back(&ticket, &member);
         }
         assert_eq!(pace.quotas()[0].used_ratio, 0.0);
@@ -512,7 +560,8 @@ mod tests {
             shanghai_day(now + Duration::from_secs(1))
         );
         let pace = Pace::new("youxiao", Arc::default(), Some(2));
-        pace.take(SEND, &to(&["zhangsan", "lisi"]), false).unwrap();
+        pace.take(SEND, &to(&["zhangsan", "lisi"]), MemberLimits::ALL, false)
+            .unwrap();
         let held = pace.check(SEND, &to(&["wangwu"])).unwrap_err();
         assert!(held.limit.contains("2 person-messages"));
     }
