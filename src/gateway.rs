@@ -18,17 +18,19 @@ use crate::access::{self, Access};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::auth_service_server::AuthServiceServer;
+use crate::grpc::pb::bulk_service_server::BulkServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
-    AppChatService, AuthService, Callers, GatewayService, MediaService, MessageService, RequestIds,
-    UPLOAD_DECODE_LIMIT_BYTES, UserService, health, observe, pb, server,
+    AppChatService, AuthService, BULK_DECODE_LIMIT_BYTES, BulkService, Callers, GatewayService,
+    MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES, UserService, health,
+    observe, pb, server,
 };
 use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
-use crate::{telemetry, wecom};
+use crate::{bulk, telemetry, wecom};
 
 /// Every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -78,6 +80,7 @@ pub struct Gateway {
     routes: Routes,
     observe: observe::Layer,
     clients: Vec<wecom::Client>,
+    bulk: bulk::Engine,
     store: Store,
     sends: TaskTracker,
     /// How long calls are still taken while clients learn of a shutdown.
@@ -193,17 +196,22 @@ impl Gateway {
         let services = vec![
             service_name::<AppChatServiceServer<AppChatService>>(),
             service_name::<AuthServiceServer<AuthService>>(),
+            service_name::<BulkServiceServer<BulkService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
             service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
             service_name::<UserServiceServer<UserService>>(),
         ];
         let closing = CancellationToken::new();
+        let bulk_metrics = bulk::Metrics::default();
+        bulk_metrics.register(&mut registry);
+        let bulk = bulk::Engine::new(store.clone(), &clients, bulk_metrics);
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(
             &services,
             callers.clone(),
             AuthService::new(callers.clone(), logins, sessions.clone(), sends.clone()),
+            BulkService::new(callers.clone(), bulk.clone(), closing.clone()),
             RequestIds::new(store.clone(), sends.clone()),
             closing.clone(),
             &health_state,
@@ -244,6 +252,7 @@ impl Gateway {
             routes,
             observe,
             clients,
+            bulk,
             store,
             sends,
             drain_accept,
@@ -267,8 +276,9 @@ impl Gateway {
         self.admin.address()
     }
 
-    /// Serves until `shutdown`, then drains and returns in bounded time.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Serves until `shutdown`, then drains and returns in bounded time. Fails when it had to
+    /// stop by itself.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self {
             server,
             health_server,
@@ -277,6 +287,7 @@ impl Gateway {
             routes,
             observe,
             clients,
+            bulk,
             store,
             sends,
             drain_accept,
@@ -285,6 +296,18 @@ impl Gateway {
         } = self;
         let background = TaskTracker::new();
         background.spawn(admin.run(last.clone()));
+        let working = TaskTracker::new();
+        working.spawn(bulk.clone().run(clients.clone(), shutdown.clone()));
+        working.close();
+        background.spawn({
+            let (bulk, shutdown, last) = (bulk.clone(), shutdown.clone(), last.clone());
+            async move {
+                let broken = bulk.broken().cancelled();
+                if last.run_until_cancelled(broken).await.is_some() {
+                    shutdown.cancel();
+                }
+            }
+        });
         for client in clients {
             background.spawn(client.run(last.clone()));
         }
@@ -313,12 +336,17 @@ impl Gateway {
             tracing::warn!("sends were still under way; their outcome is in the store as unknown");
         }
         shutdown.cancel();
+        working.wait().await;
         last.cancel();
         background.close();
         background.wait().await;
         health_server.finished().await;
         store.close().await;
         tracing::info!("stopped");
+        if bulk.broken().is_cancelled() {
+            bail!("the store's disk failed; bulk jobs go on with the next start");
+        }
+        Ok(())
     }
 }
 
@@ -371,6 +399,7 @@ fn routes(
     services: &[String],
     callers: Callers,
     auth: AuthService,
+    bulk: BulkService,
     request_ids: RequestIds,
     closing: CancellationToken,
     health: &health::State,
@@ -397,6 +426,10 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let bulk = BulkServiceServer::new(bulk)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(BULK_DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
@@ -416,6 +449,7 @@ fn routes(
     Ok(Routes::new(message)
         .add_service(app_chat)
         .add_service(auth)
+        .add_service(bulk)
         .add_service(media)
         .add_service(user)
         .add_service(gateway)
@@ -443,6 +477,9 @@ async fn sweep(store: Store, shutdown: CancellationToken) {
         let oldest = since.saturating_sub(REQUEST_ID_LIFE);
         if let Err(error) = store.expire(millis(oldest)).await {
             tracing::warn!("cannot sweep old request ids: {error}");
+        }
+        if let Err(error) = store.expire_jobs(millis(since)).await {
+            tracing::warn!("cannot sweep old bulk jobs: {error}");
         }
         if let Err(error) = store.expire_logins(millis(since)).await {
             tracing::warn!("cannot sweep old logins: {error}");

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::{Error, Result};
 use crate::store::{Changes, JobId, Lease, OpenJob};
 
 /// What a dispatcher is told.
@@ -35,7 +36,10 @@ pub enum Answer {
         response_code: Option<String>,
     },
     /// No recipient could get it (81013).
-    AllInvalid,
+    AllInvalid {
+        /// Who has no licence.
+        unlicensed: Vec<u16>,
+    },
     /// WeCom refused it and did nothing.
     Refused {
         /// WeCom's code.
@@ -164,7 +168,7 @@ impl Dispatcher {
 
     /// Everything to be written down now, claims for free places included. The calls of the claims
     /// may begin once it is committed.
-    pub fn step(&mut self, _now_ms: i64) -> Changes {
+    pub fn step(&mut self, _now_ms: i64, _may_claim: bool) -> Changes {
         Changes::default()
     }
 
@@ -176,5 +180,24 @@ impl Dispatcher {
     /// Calls that are under way.
     pub fn in_flight(&self) -> usize {
         0
+    }
+}
+
+impl Event {
+    /// As the store keeps it.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and strings always render")
+    }
+
+    /// From what the store kept.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| Error::Internal("a stored event cannot be read"))
+    }
+}
+
+impl Pause {
+    /// From what the store kept.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| Error::Internal("a stored pause cannot be read"))
     }
 }

@@ -43,6 +43,9 @@ pub enum Error {
     /// [`begin`]: super::Store::begin
     #[error("the store has no such request in a state that allows {0}")]
     OutOfStep(&'static str),
+    /// The lane of an app has another holder by now.
+    #[error("another process holds the lane of this app")]
+    LaneLost,
     /// Anything else: a fault of the gateway.
     #[error("the store failed: {0}")]
     Unexpected(String),

@@ -12,6 +12,7 @@ mod logins;
 mod requests;
 mod settings;
 mod sqlite;
+mod stub;
 #[cfg(test)]
 mod tests;
 
