@@ -63,7 +63,23 @@ impl Store {
     pub async fn expire_jobs(&self, n: i64) -> Result<u64> {
         todo!()
     }
+    pub fn is_shared(&self) -> bool {
+        false
+    }
+    pub async fn token(&self, k: &str) -> Result<Option<SharedToken>> {
+        todo!()
+    }
+    pub async fn lease_refresh(&self, k: &str, h: &str, l: std::time::Duration) -> Result<bool> {
+        todo!()
+    }
+    pub async fn put_token(&self, k: &str, s: &[u8], e: i64) -> Result<()> {
+        todo!()
+    }
     pub async fn recalls(&self, a: &str) -> Result<Recalls> {
         todo!()
     }
+}
+
+pub struct SharedToken {
+    pub sealed: Vec<u8>,
 }
