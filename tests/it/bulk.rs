@@ -13,6 +13,7 @@ use wecomgw::sandbox::Settings;
 
 use super::harness::{APP, SandboxHandle, World, details, example, examples, from_json, verdict};
 
+mod command;
 mod lanes;
 
 const SEND: &str = "message/send";
