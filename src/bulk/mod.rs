@@ -5,3 +5,4 @@
 //! store is the truth: a crash, a restart and a takeover by another replica are one path.
 
 pub mod job;
+pub mod plan;
