@@ -12,7 +12,6 @@ mod logins;
 mod requests;
 mod settings;
 mod sqlite;
-mod stub;
 #[cfg(test)]
 mod tests;
 
