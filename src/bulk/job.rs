@@ -16,16 +16,11 @@ use serde::{Deserialize, Serialize};
 use crate::bulk::error::{Error, Result};
 use crate::store::{JobId, OpenJob};
 
-pub use self::dispatcher::Dispatcher;
-
-/// The calls of a claim begin this long after its step at the latest. A driver whose commit took
-/// longer answers [`Input::Unclaimed`] instead: the step has judged by its time whether WeCom's
-/// duplicate check still covers a repetition, with a margin of ten times this.
-pub const CLAIM_LIFE_MS: i64 = 60_000;
+pub(in crate::bulk) use self::dispatcher::Dispatcher;
 
 /// What a dispatcher is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub(super) enum Input {
     /// A job that it did not have.
     Opened(OpenJob),
     /// A job was asked to end.
@@ -38,7 +33,7 @@ pub enum Input {
 
 /// How the call of a batch ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// WeCom took it; but not for the members at these places in the batch.
     Sent {
         /// Whom WeCom does not know, or the app does not see.
@@ -78,7 +73,7 @@ pub enum Answer {
 
 /// What held a call back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hold {
+pub(super) enum Hold {
     /// A limit of one of its members: the batch waits, others do not.
     Member {
         /// For how long.

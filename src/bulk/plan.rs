@@ -7,11 +7,11 @@ use crate::store::{Items, NewBatch};
 
 /// Most members of one call of message/send.
 /// <https://developer.work.weixin.qq.com/document/path/90236>
-pub const BATCH_ITEMS_MAX: usize = 1_000;
+const BATCH_ITEMS_MAX: usize = 1_000;
 
 /// Items as they arrive: 18 bytes and the user id for each.
 #[derive(Default)]
-pub struct Plan {
+pub(super) struct Plan {
     user_ids: String,
     /// Where each user id ends.
     ends: Vec<u32>,
@@ -19,13 +19,13 @@ pub struct Plan {
 }
 
 /// What an upload was cut into.
-pub struct Planned {
+pub(super) struct Planned {
     /// The batches, in the order of their first items.
-    pub batches: Vec<NewBatch>,
+    pub(super) batches: Vec<NewBatch>,
     /// Items that get an outcome.
-    pub item_count: u32,
+    pub(super) item_count: u32,
     /// Items that were folded into equal ones before them.
-    pub folded_item_count: u32,
+    pub(super) folded_item_count: u32,
 }
 
 /// What an item is to the rest of its upload.
@@ -42,7 +42,7 @@ enum Kind {
 impl Plan {
     /// Adds the next item: the content at `content` for a member. A user id has 64 bytes at
     /// most, and no `|`.
-    pub fn push(&mut self, user_id: &str, content: u32) {
+    pub(super) fn push(&mut self, user_id: &str, content: u32) {
         self.user_ids.push_str(user_id);
         let end =
             u32::try_from(self.user_ids.len()).expect("a million items of 64 bytes are 64 MB");
@@ -51,20 +51,15 @@ impl Plan {
     }
 
     /// Items by now.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
-    }
-
-    /// Whether no item came yet.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
     }
 
     /// Cuts the items into batches of equal content.
     ///
     /// Members with several messages get batches of their own, so that waiting for their limit
     /// delays nobody else.
-    pub fn finish(self) -> Planned {
+    pub(super) fn finish(self) -> Planned {
         let kinds = self.kinds();
         let contents = self
             .contents

@@ -323,7 +323,7 @@ impl Source {
         if let Some(error) = self.resting() {
             return Err(error);
         }
-        let result = match self.from_others(replacing).await {
+        let result = match self.others_token(replacing).await {
             Some(token) => Ok(token),
             None => {
                 let result = self.ask(replacing).await;

@@ -21,7 +21,7 @@ const SWEEP_MAX: usize = 2_000;
 ///
 /// It panics rather than count wrong: the driver has not committed then, and the store keeps
 /// the truth for the next dispatcher.
-pub struct Dispatcher {
+pub(in crate::bulk) struct Dispatcher {
     jobs: BTreeMap<u64, Open>,
     numbers: HashMap<JobId, u64>,
     next_number: u64,
@@ -49,7 +49,7 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Takes over the lane: what was being sent when the last holder ended is in doubt.
-    pub fn new(lease: &Lease, jobs: Vec<OpenJob>, now_ms: i64) -> Self {
+    pub(in crate::bulk) fn new(lease: &Lease, jobs: Vec<OpenJob>, now_ms: i64) -> Self {
         let mut dispatcher = Self {
             jobs: BTreeMap::new(),
             numbers: HashMap::new(),
@@ -84,12 +84,12 @@ impl Dispatcher {
 
     /// Whether calls may be claimed from now on. They may not while the driver ends, or is not sure
     /// of its lease.
-    pub fn admit(&mut self, open: bool) {
+    pub(in crate::bulk) fn admit(&mut self, open: bool) {
         self.open = open;
     }
 
     /// Takes note of what happened.
-    pub fn handle(&mut self, input: Input, now_ms: i64) {
+    pub(in crate::bulk) fn handle(&mut self, input: Input, now_ms: i64) {
         self.observe(now_ms);
         match input {
             Input::Opened(job) => self.open(job, now_ms),
@@ -109,7 +109,7 @@ impl Dispatcher {
 
     /// Everything to be written down now, claims for free places included. The calls of the claims
     /// may begin once it is committed.
-    pub fn step(&mut self, now_ms: i64) -> Changes {
+    pub(in crate::bulk) fn step(&mut self, now_ms: i64) -> Changes {
         self.observe(now_ms);
         self.lane.tick(now_ms);
         self.release(now_ms);
@@ -135,7 +135,7 @@ impl Dispatcher {
     }
 
     /// When to step again though nothing happens.
-    pub fn wake_at_ms(&self) -> Option<i64> {
+    pub(in crate::bulk) fn wake_at_ms(&self) -> Option<i64> {
         let admits = self.open && self.lane.admits(self.in_flight, self.now_ms);
         if !self.sweeping.is_empty() || (admits && !self.hungry.is_empty()) {
             return Some(self.now_ms);
@@ -148,7 +148,8 @@ impl Dispatcher {
     }
 
     /// Calls that are under way.
-    pub fn in_flight(&self) -> usize {
+    #[cfg(test)]
+    pub(in crate::bulk) fn in_flight(&self) -> usize {
         self.in_flight
     }
 

@@ -41,7 +41,7 @@ pub trait Sharing: Send + Sync {
 impl Source {
     /// The token that another replica fetched, if it is another than `replacing` and than the one
     /// that WeCom refused; `None` when this replica is to fetch one.
-    pub(super) async fn from_others(&self, replacing: Option<&Token>) -> Option<Arc<Token>> {
+    pub(super) async fn others_token(&self, replacing: Option<&Token>) -> Option<Arc<Token>> {
         let sharing = self.0.tokens.sharing.as_ref()?;
         let until = Instant::now() + FETCH_TIMEOUT;
         while Instant::now() < until {
