@@ -6,3 +6,5 @@
 
 pub mod job;
 pub mod plan;
+#[cfg(test)]
+mod sim;

@@ -65,6 +65,11 @@ impl Plan {
     /// Members with several messages get batches of their own, so that waiting for their limit
     /// delays nobody else.
     pub fn finish(self) -> Planned {
+        self.cut(BATCH_ITEMS_MAX)
+    }
+
+    /// The same with batches of `most` items.
+    pub(super) fn cut(self, most: usize) -> Planned {
         let kinds = self.kinds();
         let contents = self
             .contents
@@ -83,7 +88,7 @@ impl Plan {
             };
             let at = &mut filling[content as usize][kind];
             let batch = match *at {
-                Some(batch) if batches[batch].items.indexes.len() < BATCH_ITEMS_MAX => batch,
+                Some(batch) if batches[batch].items.indexes.len() < most => batch,
                 _ => {
                     let items = Items::default();
                     batches.push(NewBatch { content, items });
