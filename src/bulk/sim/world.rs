@@ -437,6 +437,7 @@ impl World {
                 if !away && self.disk.renew(term, now).is_err() {
                     return self.crash(driver);
                 }
+                self.after(0, Ev::Step(driver, life));
                 self.after(5_000, Ev::Renew(driver, life));
             }
             Ev::Create | Ev::Cancel(_) | Ev::Boot(_) | Ev::Arrive(..) => {
