@@ -9,7 +9,7 @@ use crate::store::{Items, NewBatch};
 /// <https://developer.work.weixin.qq.com/document/path/90236>
 pub const BATCH_ITEMS_MAX: usize = 1_000;
 
-/// Items as they arrive: 18 bytes and the user id for each.
+/// Items as they arrive: 8 bytes and the user id for each.
 #[derive(Default)]
 pub struct Plan {
     user_ids: String,

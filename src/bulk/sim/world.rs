@@ -1,13 +1,15 @@
 //! The events of one run: drivers that commit and then call, and what goes wrong for them.
 
+mod fate;
+mod upload;
+
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use fastrand::Rng;
 
-use crate::bulk::job::{Answer, CLAIM_LIFE_MS, Dispatcher, Event, Hold, Input, PauseReason};
-use crate::bulk::plan::Plan;
-use crate::store::{Cargo, Changes, Items, NewBatch, NewJob, OpenJob};
+use crate::bulk::job::{Answer, CLAIM_LIFE_MS, Dispatcher, Input};
+use crate::store::{Changes, OpenJob};
 
 use super::disk::{Disk, LEASE_LIFE_MS};
 use super::far::{Body, Far, Repetition, Reply};
@@ -45,8 +47,6 @@ const STEPS_MAX: u32 = 200_000;
 /// A driver of the shared engine calls only while its lease lasts for the whole call.
 const TRUST_MS: i64 = LEASE_LIFE_MS - 2_000 - CALL_TIMEOUT_MS;
 const CALL_TIMEOUT_MS: i64 = 8_000;
-/// So few in a batch, that small jobs have many.
-const BATCH_ITEMS: usize = 4;
 
 /// How often what goes wrong, in thousandths.
 struct Odds {
@@ -64,6 +64,7 @@ struct Odds {
     concurrency: u32,
     limited: u32,
     credential: u32,
+    member: u32,
     interrupted: u32,
 }
 
@@ -149,7 +150,7 @@ impl World {
             crash: odds(60),
             stall: odds(30),
             jump: odds(20),
-            long_down: odds(300),
+            long_down: odds(600),
             lost_commit: odds(200),
             store_away: odds(30),
             lost_reply: odds(400),
@@ -160,6 +161,7 @@ impl World {
             concurrency: odds(200),
             limited: odds(100),
             credential: odds(50),
+            member: odds(200),
             interrupted: odds(100),
         };
         let repetition = [Repetition::SameId, Repetition::NewId, Repetition::Error];
@@ -286,104 +288,10 @@ impl World {
         };
         let long = self.strikes(self.odds.long_down) && !self.went_back;
         let down = match long {
-            true => self.rng.i64(HOUR_MS..6 * HOUR_MS),
+            true => self.rng.i64(3 * HOUR_MS..6 * HOUR_MS),
             false => self.rng.i64(50..20_000),
         };
         self.after(down, Ev::Boot(driver));
-    }
-
-    fn create(&mut self) {
-        self.to_create -= 1;
-        let number = self.uploads.len();
-        let id = format!("job{number}");
-        let letters = ["a", "b", "c", "d", "e", "i", "l", "p"];
-        let some = self.rng.usize(5..=letters.len());
-        let most_contents = self.rng.u8(1..=3);
-        let refused = self.rng.u8(..10) == 0;
-        let items: Vec<_> = (0..self.rng.usize(1..=30))
-            .map(|_| {
-                let letter = letters[self.rng.usize(..some)];
-                let letter = match self.rng.u8(..4) {
-                    0 => letter.to_ascii_uppercase(),
-                    _ => letter.to_owned(),
-                };
-                let content = match refused && self.rng.u8(..4) == 0 {
-                    true => 9,
-                    false => self.rng.u8(..most_contents),
-                };
-                (format!("{letter}{}", self.rng.u8(..20)), content)
-            })
-            .collect();
-        let new = self.accept(&id, &items);
-        self.uploads.push(Upload { id, items });
-        let early = self.planted == Some(Planted::AckBeforeCommit);
-        // The fault: the caller has its answer, and the process ends before the commit.
-        if !(early && self.strikes(self.odds.crash)) {
-            let id = new.id.clone();
-            self.disk.create(new);
-            for driver in 0..self.drivers.len() {
-                let life = self.drivers[driver].life;
-                self.after(5, Ev::Opened(driver, life, id.clone()));
-            }
-        }
-        if self.rng.u8(..4) == 0 {
-            let wait = self.rng.i64(0..20_000);
-            self.after(wait, Ev::Cancel(number));
-        }
-    }
-
-    fn accept(&mut self, id: &str, items: &[(String, u8)]) -> NewJob {
-        let mut plan = Plan::default();
-        for (user, content) in items {
-            plan.push(user, (*content).into());
-        }
-        let mut planned = plan.cut(BATCH_ITEMS);
-        if self.planted == Some(Planted::NoCaseFold) {
-            fold_exactly(items, &mut planned.batches);
-            let kept = planned.batches.iter().map(|it| it.items.indexes.len());
-            planned.item_count = u32::try_from(kept.sum::<usize>()).unwrap();
-            planned.folded_item_count = u32::try_from(items.len()).unwrap() - planned.item_count;
-        }
-        let deadline_ms = match self.rng.bool() {
-            true => self.rng.i64(MINUTE_MS..HOUR_MS),
-            false => 24 * HOUR_MS,
-        };
-        let accepted = Event::Accepted {
-            item_count: planned.item_count,
-            folded_item_count: planned.folded_item_count,
-            batch_count: u32::try_from(planned.batches.len()).unwrap(),
-            deadline_ms: self.now() + deadline_ms,
-        };
-        NewJob {
-            id: id.to_owned(),
-            app: "app".to_owned(),
-            caller: "caller".to_owned(),
-            request_id: None,
-            request_sha256: [0; 32],
-            item_count: planned.item_count,
-            folded_item_count: planned.folded_item_count,
-            accepted_at_ms: self.now(),
-            deadline_ms: self.now() + deadline_ms,
-            window_seconds: (self.rng.u8(..4) != 0).then(|| self.rng.u32(14_100..14_400)),
-            resend_unknown: self.rng.u8(..4) == 0,
-            contents: (0..10).map(|content| vec![content]).collect(),
-            batches: planned.batches,
-            accepted_event: serde_json::to_vec(&accepted).unwrap(),
-        }
-    }
-
-    fn cancel(&mut self, upload: usize) {
-        let (id, now) = (self.uploads[upload].id.clone(), self.now());
-        let Some(row) = self.disk.jobs.get_mut(&id) else {
-            return;
-        };
-        if row.job.progress.state.is_open() {
-            row.job.cancel_requested_at_ms = Some(now);
-            for driver in 0..self.drivers.len() {
-                let (life, wait) = (self.drivers[driver].life, self.rng.i64(0..100));
-                self.after(wait, Ev::CancelSeen(driver, life, id.clone()));
-            }
-        }
     }
 
     fn boot(&mut self, driver: usize) {
@@ -522,7 +430,7 @@ impl World {
                 .iter()
                 .find(|(of, index, _)| (of, *index) == (&id, batch.index));
             match cargo {
-                Some(_) if ahead => {}
+                _ if ahead => {}
                 Some((_, _, cargo)) if !late => {
                     let doubt = batch.doubt_since_ms.is_some();
                     self.call(driver, &id, batch.index, cargo, doubt);
@@ -531,133 +439,5 @@ impl World {
             }
         }
         self.after(0, Ev::Step(driver, life));
-    }
-
-    /// Makes a call, in the way that fate has for it.
-    fn call(&mut self, driver: usize, id: &str, index: u32, cargo: &Cargo, doubt: bool) {
-        let life = self.drivers[driver].life;
-        let mut users: Vec<_> = cargo.items.user_ids().collect();
-        if doubt && self.planted == Some(Planted::RebatchOnResend) {
-            users.reverse();
-        }
-        let body = Body {
-            job: id.to_owned(),
-            content: cargo.content[0],
-            window_seconds: self.disk.jobs[id].job.window_seconds,
-            users: users.join("|"),
-        };
-        let wait = self.rng.i64(5..500);
-        let odds = &self.odds;
-        let (lost_request, late, lost_reply) =
-            (odds.lost_request, odds.late_request, odds.lost_reply);
-        let held = [odds.unreachable, odds.concurrency, odds.credential];
-        let (busy, interrupted, limited) = (odds.busy, odds.interrupted, odds.limited);
-        let held = held.map(|odds| self.strikes(odds));
-        let at_most_asked = self.rng.bool();
-        let lost = |errcode| Answer::InDoubt {
-            errcode,
-            detail: String::new(),
-        };
-        // What the driver hears, when it is not WeCom's own answer, and when WeCom hears of it.
-        let (answer, arrives) = if held.contains(&true) {
-            (Some((wait, Answer::Held(hold(held)))), None)
-        } else if self.strikes(lost_request) {
-            (Some((CALL_TIMEOUT_MS, lost(0))), None)
-        } else if self.strikes(late) {
-            let late = CALL_TIMEOUT_MS + self.rng.i64(0..25_000);
-            (Some((CALL_TIMEOUT_MS, lost(0))), Some(late))
-        } else if self.strikes(lost_reply) {
-            (Some((CALL_TIMEOUT_MS, lost(0))), Some(wait))
-        } else if self.strikes(busy) {
-            (Some((wait, lost(-1))), at_most_asked.then_some(wait))
-        } else if self.strikes(interrupted) {
-            let answer = Some((wait, Answer::Interrupted));
-            (answer, at_most_asked.then_some(wait))
-        } else {
-            (None, Some(wait))
-        };
-        if self.strikes(limited) {
-            let most = if at_most_asked { MINUTE_MS } else { HOUR_MS };
-            self.far.limited_until = self.at + most;
-        }
-        let waits = (driver, life, id.to_owned(), index);
-        if let Some(arrives) = arrives {
-            let waits = answer.is_none().then(|| waits.clone());
-            self.after(arrives, Ev::Arrive(body, waits));
-        }
-        if let Some((wait, answer)) = answer {
-            let (driver, life, id, index) = waits;
-            self.after(wait, Ev::Answer(driver, life, id, index, answer));
-        }
-    }
-
-    fn arrive(&mut self, body: &Body, waits: Option<(usize, u32, String, u32)>) {
-        let answer = match self.far.send(body, self.at) {
-            Reply::Sent {
-                invalid,
-                unlicensed,
-                id,
-            } => Answer::Sent {
-                invalid,
-                unlicensed,
-                message_id: Some(id.to_string()),
-                response_code: None,
-            },
-            Reply::AllInvalid => Answer::AllInvalid,
-            Reply::Refused { by_recipient } => refused(40_003, by_recipient, false),
-            Reply::Repeated => refused(1, false, true),
-            Reply::Limited => Answer::Held(Hold::Lane {
-                reason: PauseReason::RateLimited,
-                wait_ms: 0,
-                errcode: 45_009,
-                detail: String::new(),
-            }),
-        };
-        if let Some((driver, life, id, index)) = waits {
-            let wait = self.rng.i64(5..500);
-            self.after(wait, Ev::Answer(driver, life, id, index, answer));
-        }
-    }
-}
-
-fn refused(errcode: i64, by_recipient: bool, may_follow_success: bool) -> Answer {
-    Answer::Refused {
-        errcode,
-        detail: String::new(),
-        by_recipient,
-        may_follow_success,
-    }
-}
-
-fn hold([unreachable, concurrency, _]: [bool; 3]) -> Hold {
-    let detail = String::new();
-    if unreachable {
-        return Hold::Unreachable { detail };
-    }
-    if concurrency {
-        return Hold::Concurrency;
-    }
-    Hold::Lane {
-        reason: PauseReason::Credential,
-        wait_ms: 0,
-        errcode: 40_001,
-        detail,
-    }
-}
-
-/// The fault: members that differ in case only are taken for two.
-fn fold_exactly(items: &[(String, u8)], batches: &mut Vec<NewBatch>) {
-    batches.clear();
-    let mut seen = HashSet::new();
-    for (index, item) in (0..).zip(items) {
-        if seen.insert(item) {
-            batches.push(NewBatch {
-                content: item.1.into(),
-                items: Items {
-                    user_ids: item.0.clone(),
-                    indexes: vec![index],
-                },
-            });
-        }
     }
 }
