@@ -415,6 +415,9 @@ pub fn internal(message: &str) -> Status {
 }
 
 #[cfg(test)]
+mod reference;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::wecom::message::Sent;
