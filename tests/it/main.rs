@@ -11,6 +11,7 @@ mod app_chat;
 mod auth;
 mod bad_input;
 mod dynamic;
+mod examples;
 mod faults;
 mod fixtures;
 mod gateway;

@@ -371,39 +371,3 @@ async fn an_id_that_is_about_to_end_is_not_used_again() {
     assert!(again().await.unwrap().reused);
     world.stop().await;
 }
-
-#[tokio::test]
-async fn the_examples_work() {
-    let world = World::start().await;
-    /// The messages of a stream: one JSON value after the other, as `buf curl` reads it.
-    fn messages<T: prost::Message + Default>(rpc: &str, name: &str) -> Vec<T> {
-        let text = std::fs::read_to_string(format!("examples/{name}.json")).unwrap();
-        serde_json::Deserializer::from_str(&text)
-            .into_iter::<Value>()
-            .map(|value| from_json(rpc, &value.unwrap().to_string()))
-            .collect()
-    }
-    let parts = messages("UploadMediaRequest", "upload_media");
-    let media = upload_messages(world.media(), parts).await.unwrap();
-    let parts: Vec<pb::UploadImageRequest> = messages("UploadImageRequest", "upload_image");
-    let picture = world.media().upload_image(tokio_stream::iter(parts)).await;
-    assert!(picture.unwrap().into_inner().url.starts_with("http://"));
-
-    let [mut request]: [pb::DownloadMediaRequest; 1] =
-        messages("DownloadMediaRequest", "download_media")
-            .try_into()
-            .unwrap();
-    let status = world
-        .media()
-        .download_media(request.clone())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        status.code(),
-        tonic::Code::NotFound,
-        "the example's id is made up"
-    );
-    request.media_id = media.media_id;
-    assert!(world.media().download_media(request).await.is_ok());
-    world.stop().await;
-}
