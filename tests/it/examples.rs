@@ -12,7 +12,7 @@ use super::dynamic::methods;
 use super::harness::{API_TOKEN, APP, SandboxHandle, World};
 
 /// Services whose examples are tested elsewhere.
-const SKIPPED: [&str; 1] = ["BulkService"];
+pub(crate) const SKIPPED: [&str; 1] = ["BulkService"];
 const FOLDER: &str = "examples";
 
 /// Sends examples and remembers which.
