@@ -37,9 +37,18 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 	cargo run --locked -- dev
 
 .PHONY: test
-test: compiler ## Run every test
-	$(call say,run every test)
+test: test-rust browser ## Run every test
+
+.PHONY: test-rust
+test-rust: compiler ## Run the tests that need nothing but cargo
+	$(call say,run the tests that need nothing but cargo)
 	cargo test --locked
+
+.PHONY: browser
+browser: compiler ## Log in through the example with a real browser
+	$(call need,chromium,chromium)
+	$(call say,log in with chromium)
+	cargo test --locked --test it auth::browser -- --ignored
 
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies

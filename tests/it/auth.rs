@@ -1,5 +1,6 @@
 //! AuthService: logins through the sandbox's pages, sessions, tickets, tokens.
 
+mod browser;
 mod code;
 mod js_sdk;
 mod page;
