@@ -92,6 +92,16 @@ pub fn build(
         if clients.iter().any(|client| client.name() == app.name) {
             faults.push(format!("app {:?} is configured twice", app.name));
         }
+        // Each would count limits and cache tokens for itself, and WeCom counts them together.
+        let same =
+            |client: &&Client| client.corp_id() == app.corp_id && client.agent_id() == app.agent_id;
+        if let Some(other) = clients.iter().find(same) {
+            faults.push(format!(
+                "apps {:?} and {:?} have the same corp_id and agent_id; give callers one of them",
+                other.name(),
+                app.name
+            ));
+        }
         let resolved = app.resolve(settings);
         let built = resolved.and_then(|app| {
             let http = transport::client(&app, settings).map_err(|fault| vec![fault])?;
