@@ -250,6 +250,11 @@ impl World {
         GatewayServiceClient::new(self.channel())
     }
 
+    /// The gateway's database.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("wecomgw.db")
+    }
+
     /// The name of the demo's second app.
     pub(crate) fn other_app(&self) -> String {
         let demo = sandbox::Settings::demo("127.0.0.1:0".parse().unwrap());

@@ -22,6 +22,7 @@ mod harness;
 mod media;
 mod message;
 mod request_id;
+mod store_away;
 mod update;
 mod upstream;
 mod user;
