@@ -8,7 +8,9 @@
 //!
 //! Within the process, the caller keeps two drivers from the same id; this room does not.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
@@ -87,7 +89,8 @@ impl Store {
             "INSERT INTO requests (caller, request_id, request_sha256, state, created_at)
              VALUES (?1, ?2, ?3, 0, ?4)
              ON CONFLICT DO UPDATE SET request_sha256 = ?3, state = 0, created_at = ?4,
-                 body = NULL, first_attempt_at = NULL, window_seconds = NULL, answer = NULL
+                 body = NULL, first_attempt_at = NULL, window_seconds = NULL, answer = NULL,
+                 message_sha256 = NULL
              WHERE created_at <= ?4 - ?5",
         )
         .bind(caller)
@@ -104,6 +107,46 @@ impl Store {
         };
         transaction.commit().await?;
         Ok(begin)
+    }
+
+    /// Takes a window for a request of this message: `wanted`, or the next in `windows` that no
+    /// other request of an equal message is covered by at `now_ms`. When all are, `wanted`.
+    pub async fn take_window(
+        &self,
+        caller: &str,
+        request_id: &str,
+        message_sha256: [u8; 32],
+        wanted: u32,
+        windows: Range<u32>,
+        now_ms: i64,
+    ) -> Result<u32> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let taken: Vec<(u32,)> = sqlx::query_as(
+            "SELECT window_seconds FROM requests
+             WHERE message_sha256 = ?1 AND window_seconds IS NOT NULL
+                 AND NOT (caller = ?2 AND request_id = ?3)
+                 AND (first_attempt_at IS NULL OR first_attempt_at + window_seconds * 1000 > ?4)",
+        )
+        .bind(message_sha256.as_slice())
+        .bind(caller)
+        .bind(request_id)
+        .bind(now_ms)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let taken: HashSet<u32> = taken.into_iter().map(|(window,)| window).collect();
+        let mut in_turn = (wanted..windows.end).chain(windows.start..wanted);
+        let window = in_turn.find(|window| !taken.contains(window));
+        let window = window.unwrap_or(wanted);
+        let query = sqlx::query(
+            "UPDATE requests SET message_sha256 = ?3, window_seconds = ?4
+             WHERE caller = ?1 AND request_id = ?2 AND state = 0",
+        );
+        let query = query.bind(caller).bind(request_id);
+        let query = query.bind(message_sha256.as_slice()).bind(window);
+        let done = query.execute(&mut *transaction).await?;
+        in_step(done.rows_affected(), "a window")?;
+        transaction.commit().await?;
+        Ok(window)
     }
 
     /// Writes down that `body` is about to be sent, under a duplicate check of `window_seconds`.
