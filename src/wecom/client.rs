@@ -23,7 +23,7 @@ use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
-use super::token::{AccessToken, Source, Token, TokenState, Tokens};
+use super::token::{self, AccessToken, Source, Token, TokenState, Tokens};
 use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
@@ -374,6 +374,10 @@ impl Client {
     ) -> Option<Duration> {
         let harmless = match setback {
             Setback::Unsent(_) | Setback::Conflict(_) => true,
+            // Not before gettoken is asked again: until then it has the same answer.
+            Setback::NoToken(_, retry_after) => {
+                return self.in_budget(wait.max(*retry_after), deadline);
+            }
             Setback::Concurrency(_) => return self.in_budget(wait.max(CONCURRENCY_WAIT), deadline),
             // Whether WeCom did anything before it said -1 is not documented.
             Setback::Lost(Reason::TooLarge) => call.repeat() == Repeat::SameBytes,
@@ -398,12 +402,20 @@ impl Client {
         payload: &Payload,
         deadline: Instant,
     ) -> std::result::Result<A, Setback> {
-        self.0
+        let pass = self
+            .0
             .breaker
             .admit()
             .map_err(|retry_after| Setback::Final(Error::CircuitOpen { retry_after }))?;
         let source = self.source(call).map_err(Setback::Final)?;
-        let token = source.get(deadline).await.map_err(Setback::Final)?;
+        let token = source.get(deadline).await.map_err(|error| match error {
+            Error::Unreachable {
+                reason,
+                retry_after,
+                ..
+            } => Setback::NoToken(reason, retry_after),
+            error => Setback::Final(error),
+        })?;
         let begun = Instant::now();
         if begun >= deadline {
             // No time left: better not sent than not known.
@@ -437,7 +449,7 @@ impl Client {
                 Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_)) => true,
                 _ => false,
             };
-            self.0.breaker.record(!failed);
+            self.0.breaker.record(pass, !failed);
         }
         result
     }
@@ -517,6 +529,11 @@ impl Client {
             Setback::TokenRejected(_, refusal) | Setback::Conflict(refusal) => {
                 Error::Refused { path, refusal }
             }
+            Setback::NoToken(reason, retry_after) => Error::Unreachable {
+                path: token::PATH,
+                reason,
+                retry_after,
+            },
             Setback::Final(error) => error,
         };
         if let Error::Unreachable { reason, .. } | Error::OutcomeUnknown { reason, .. } = &error {
@@ -529,6 +546,8 @@ impl Client {
 /// Why an attempt brought no reply.
 enum Setback {
     Unsent(Reason),
+    /// gettoken could not be reached; with when it is asked again.
+    NoToken(Reason, Duration),
     Lost(Reason),
     Busy(Refusal),
     Concurrency(Refusal),

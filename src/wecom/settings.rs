@@ -116,6 +116,8 @@ pub(super) struct Resolved {
     pub(super) proxy: Option<SecretString>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) daily_person_messages: Option<u64>,
+    /// Longest wait for the answer to a call.
+    pub(super) call_timeout: Duration,
 }
 
 impl App {
@@ -182,6 +184,7 @@ impl App {
                 proxy: proxy.clone().or_else(|| settings.proxy.clone()),
                 ca_file: ca_file.clone().or_else(|| settings.ca_file.clone()),
                 daily_person_messages: *daily_person_messages,
+                call_timeout: settings.call_timeout,
             }),
             _ => Err(faults),
         }

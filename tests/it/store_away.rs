@@ -18,7 +18,10 @@ async fn writes(world: &World) -> Vec<(&'static str, Value)> {
     let page = json!({"app": APP, "redirect_uri": "http://127.0.0.1:8000/callback"});
     let mut logins = Vec::new();
     for _ in 0..2 {
-        let built = world.rpc("BuildLoginUrl", &[page.clone()]).await.unwrap();
+        let built = world
+            .rpc("BuildLoginUrl", std::slice::from_ref(&page))
+            .await
+            .unwrap();
         let (code, state) = visit(built[0]["url"].as_str().unwrap(), "zhangsan").await;
         logins.push(json!({"app": APP, "code": code, "state": state}));
     }
