@@ -37,12 +37,18 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 	cargo run --locked -- dev
 
 .PHONY: test
-test: test-rust strangers ## Run every test
+test: test-rust browser strangers ## Run every test
 
 .PHONY: test-rust
 test-rust: compiler ## Run the tests that need cargo alone
 	$(call say,run the tests in Rust)
 	cargo test --locked
+
+.PHONY: browser
+browser: compiler ## Log in through the example with a real browser
+	$(call need,chromium,chromium)
+	$(call say,log in with chromium)
+	cargo test --locked --test it auth::browser -- --ignored
 
 .PHONY: strangers
 strangers: compiler ## Run other people's WeCom SDKs against the sandbox

@@ -103,6 +103,7 @@ impl Config {
             );
         }
         faults.extend(self.grpc.faults());
+        faults.extend(self.telemetry.faults());
         faults.extend(self.login.faults());
         faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default(), None);
