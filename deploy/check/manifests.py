@@ -1,0 +1,232 @@
+"""Checks deploy/kustomize and deploy/helm without a cluster: everything renders, every object
+passes the strict schema of each Kubernetes version, every pod passes the restricted profile, the
+names that one object uses exist in another, and both ways render the same.
+
+    python3 deploy/check/manifests.py
+"""
+
+import difflib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools/deploy/bin"
+CHART = ROOT / "deploy/helm/wecomgw"
+# From the oldest that the chart takes to the newest with a schema.
+VERSIONS = [f"1.{minor}" for minor in range(29, 38)]
+# Helm renders for this cluster.
+NEWEST = ["--kube-version", VERSIONS[-1]]
+# The operator's kinds have no schema here; promtool checks what is in the rules.
+WITHOUT_SCHEMA = {"ServiceMonitor", "PrometheusRule"}
+# What must render the same.
+PAIRS = {
+    "deploy/kustomize/overlays/embedded": "sqlite",
+    "deploy/kustomize/overlays/postgres": "postgres",
+    "deploy/check/all": "all",
+}
+# Helm's own labels, and the two ways to roll pods when the configuration changes.
+HELM_LABELS = {"helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version"}
+HASH_ANNOTATION = "checksum/config"
+HASH_SUFFIX = re.compile(r"^(wecomgw-config)-[a-z0-9]{10}$")
+
+faults = []
+
+
+def render(*command):
+    done = subprocess.run([TOOLS / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}:\n{done.stderr}")
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def name_of(item):
+    return f"{item['kind']}/{item['metadata']['name']}"
+
+
+def kustomize(folder):
+    return render("kustomize", "build", folder)
+
+
+def helm(values):
+    options = ["--namespace", "wecomgw", *NEWEST, "--values", str(CHART / f"ci/{values}.yaml")]
+    return render("helm", "template", "wecomgw", str(CHART), *options)
+
+
+def check_schema(source, items):
+    for item in items:
+        if item["kind"] in WITHOUT_SCHEMA:
+            continue
+        for version in VERSIONS:
+            try:
+                kubernetes_validate.validate(item, version, strict=True)
+            except Exception as error:
+                faults.append(f"{source}: {name_of(item)}, Kubernetes {version}: {error}")
+
+
+def pod_of(item):
+    if item["kind"] == "Pod":
+        return item["spec"]
+    return item.get("spec", {}).get("template", {}).get("spec")
+
+
+def check_restricted(source, items):
+    """The restricted profile of Pod Security Standards, and what the house adds to it."""
+    for item in items:
+        pod = pod_of(item)
+        if not pod:
+            continue
+        security = pod.get("securityContext", {})
+        rules = {
+            "runs as 65532": security.get("runAsNonRoot") and security.get("runAsUser") == 65532,
+            "seccomp RuntimeDefault": security.get("seccompProfile") == {"type": "RuntimeDefault"},
+            "no token": pod.get("automountServiceAccountToken") is False,
+            "no service links": pod.get("enableServiceLinks") is False,
+            "nothing of the host": not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(),
+            "plain volumes": all(
+                volume.keys() & {"configMap", "secret", "emptyDir"} for volume in pod.get("volumes", [])
+            ),
+            "secrets read only by the group": all(
+                volume.get(kind, {"defaultMode": 0o440})["defaultMode"] == 0o440
+                for volume in pod.get("volumes", [])
+                for kind in ("configMap", "secret")
+            ),
+        }
+        for container in pod["containers"] + pod.get("initContainers", []):
+            context = container.get("securityContext", {})
+            rules |= {
+                "no escalation": context.get("allowPrivilegeEscalation") is False,
+                "no capabilities": context.get("capabilities") == {"drop": ["ALL"]},
+                "read-only root": context.get("readOnlyRootFilesystem") is True,
+                "not privileged": not context.get("privileged"),
+                "no host ports": not any("hostPort" in port for port in container.get("ports", [])),
+                "a memory limit": "memory" in container.get("resources", {}).get("limits", {}),
+                "no processor limit": "cpu" not in container.get("resources", {}).get("limits", {}),
+                "no subPath": not any("subPath" in mount for mount in container.get("volumeMounts", [])),
+            }
+        for rule, holds in rules.items():
+            if not holds:
+                faults.append(f"{source}: {name_of(item)}: {rule}: not so")
+
+
+def selects(selector, labels):
+    return bool(selector) and selector.items() <= labels.items()
+
+
+def check_references(source, items):
+    """Selectors, ports, volumes and accounts name what is there."""
+    (workload,) = [item for item in items if item["kind"] in ("Deployment", "StatefulSet")]
+    template, names = workload["spec"]["template"], {name_of(item) for item in items}
+    pod, labels = template["spec"], template["metadata"]["labels"]
+    container = pod["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    volumes |= {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
+
+    def expect(holds, what):
+        if not holds:
+            faults.append(f"{source}: {what}")
+
+    expect({mount["name"] for mount in container["volumeMounts"]} == volumes, "volumes and mounts differ")
+    expect(f"ServiceAccount/{pod['serviceAccountName']}" in names, "the account is missing")
+    config = next(volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume)
+    expect(f"ConfigMap/{config}" in names, f"ConfigMap {config} is missing")
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        expect(container[probe]["grpc"]["port"] == ports["health"], f"{probe} asks another port")
+    for item in items:
+        spec, kind = item.get("spec", {}), item["kind"]
+        if kind == "Service":
+            expect(selects(spec["selector"], labels), f"{name_of(item)} selects no pod")
+            for port in spec["ports"]:
+                expect(port["targetPort"] in ports, f"{name_of(item)}: no port {port['targetPort']}")
+        elif kind in ("PodDisruptionBudget", "Deployment", "StatefulSet"):
+            expect(selects(spec["selector"]["matchLabels"], labels), f"{name_of(item)} selects no pod")
+        elif kind == "NetworkPolicy":
+            expect(selects(spec["podSelector"]["matchLabels"], labels), f"{name_of(item)} selects no pod")
+            for rule in spec["ingress"]:
+                for port in rule["ports"]:
+                    expect(port["port"] in ports, f"{name_of(item)}: no port {port['port']}")
+        elif kind == "HorizontalPodAutoscaler":
+            target = f"{spec['scaleTargetRef']['kind']}/{spec['scaleTargetRef']['name']}"
+            expect(target in names, f"{name_of(item)} scales {target}, which is missing")
+            expect("replicas" not in workload["spec"], "replicas are set beside an autoscaler")
+
+
+def plain(value):
+    """Without what the two ways write differently on purpose; lists by name, not by order."""
+    if isinstance(value, dict):
+        return {
+            key: plain(inner)
+            for key, inner in value.items()
+            if key not in HELM_LABELS and inner not in ({}, None)
+            and not (key == "annotations" and set(inner) == {HASH_ANNOTATION})
+        }
+    if isinstance(value, list):
+        inner = [plain(entry) for entry in value]
+        if all(isinstance(entry, dict) and "name" in entry for entry in inner):
+            inner.sort(key=lambda entry: entry["name"])
+        return inner
+    if isinstance(value, str):
+        return HASH_SUFFIX.sub(r"\1", value)
+    return value
+
+
+def comparable(items):
+    texts = []
+    for item in items:
+        # A chart makes no namespace, an overlay no test.
+        hook = "helm.sh/hook" in item["metadata"].get("annotations", {})
+        if item["kind"] != "Namespace" and not hook:
+            texts.append(yaml.safe_dump(plain(item), width=1000))
+    return "---\n".join(sorted(texts)).splitlines()
+
+
+def check_same(folder, values, items, others):
+    ours, theirs = comparable(items), comparable(others)
+    if difference := list(difflib.unified_diff(ours, theirs, folder, f"ci/{values}.yaml", lineterm="")):
+        faults.append("kustomize and helm differ:\n" + "\n".join(difference))
+
+
+def check_refusals():
+    """What must not render: the chart says no, and the schema does."""
+    for options in (["--set", "tls.enabld=true"], ["--set", "autoscaling.enabled=true"]):
+        command = [TOOLS / "helm", "template", "wecomgw", CHART, *NEWEST, *options]
+        if subprocess.run(command, capture_output=True).returncode == 0:
+            faults.append(f"helm takes {options[1]}")
+    (service, *_) = [item for item in helm("sqlite") if item["kind"] == "Service"]
+    service["spec"]["ports"][0]["targetport"] = "grpc"
+    before = len(faults)
+    check_schema("a misspelt field", [service])
+    if len(faults) != before + len(VERSIONS):
+        faults.append("the schemas do not notice a misspelt field")
+    else:
+        del faults[before:]
+
+
+def main():
+    rendered = {folder: kustomize(folder) for folder in PAIRS}
+    rendered |= {path.stem: helm(path.stem) for path in sorted((CHART / "ci").glob("*.yaml"))}
+    objects = 0
+    for source, items in rendered.items():
+        objects += len(items)
+        check_schema(source, items)
+        check_restricted(source, items)
+        check_references(source, [item for item in items if not item["metadata"]["name"].endswith("-test")])
+    for folder, values in PAIRS.items():
+        check_same(folder, values, rendered[folder], rendered[values])
+    check_refusals()
+    lint = subprocess.run([TOOLS / "helm", "lint", "--strict", *NEWEST, CHART], capture_output=True, text=True)
+    if lint.returncode != 0:
+        faults.append(lint.stdout + lint.stderr)
+    print(f"{len(rendered)} renderings, {objects} objects, Kubernetes {VERSIONS[0]} to {VERSIONS[-1]}")
+    for fault in faults:
+        print(f"FAULT {fault}", file=sys.stderr)
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
