@@ -1,21 +1,24 @@
 """Checks deploy/kustomize and deploy/helm without a cluster: everything renders, every object
 passes the strict schema of each Kubernetes version, every pod passes the restricted profile, the
-names that one object uses exist in another, and both ways render the same.
+names that one object uses exist in another, the gateway takes the settings that a pod gives it,
+and both ways render the same.
 
-    python3 deploy/check/manifests.py
+    python3 deploy/check/manifests.py WECOMGW
+
+WECOMGW is the binary; kustomize and helm are on the PATH.
 """
 
 import difflib
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import kubernetes_validate
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "tools/deploy/bin"
 CHART = ROOT / "deploy/helm/wecomgw"
 # From the oldest that the chart takes to the newest with a schema.
 VERSIONS = [f"1.{minor}" for minor in range(29, 38)]
@@ -38,7 +41,7 @@ faults = []
 
 
 def render(*command):
-    done = subprocess.run([TOOLS / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}:\n{done.stderr}")
     return [document for document in yaml.safe_load_all(done.stdout) if document]
@@ -46,6 +49,11 @@ def render(*command):
 
 def name_of(item):
     return f"{item['kind']}/{item['metadata']['name']}"
+
+
+def is_hook(item):
+    """Helm's, such as the test pod."""
+    return "helm.sh/hook" in item["metadata"].get("annotations", {})
 
 
 def kustomize(folder):
@@ -88,7 +96,7 @@ def check_restricted(source, items):
             "no service links": pod.get("enableServiceLinks") is False,
             "nothing of the host": not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(),
             "plain volumes": all(
-                volume.keys() & {"configMap", "secret", "emptyDir"} for volume in pod.get("volumes", [])
+                volume.keys() & {"configMap", "secret", "emptyDir", "projected"} for volume in pod.get("volumes", [])
             ),
             "secrets read only by the group": all(
                 volume.get(kind, {"defaultMode": 0o440})["defaultMode"] == 0o440
@@ -156,6 +164,34 @@ def check_references(source, items):
             expect("replicas" not in workload["spec"], "replicas are set beside an autoscaler")
 
 
+def check_settings(source, items, binary):
+    """`wecomgw check` on the file and the environment of the pod, with made-up secrets."""
+    (config,) = [item["data"]["wecomgw.toml"] for item in items if "wecomgw.toml" in item.get("data", {})]
+    (workload,) = [item for item in items if item["kind"] in ("Deployment", "StatefulSet")]
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    with tempfile.TemporaryDirectory() as folder:
+        for mount in container["volumeMounts"]:
+            Path(folder + mount["mountPath"]).mkdir(parents=True, exist_ok=True)
+        move = lambda text: re.sub(r"/(etc|var)/", lambda found: folder + found[0], text)
+        environment = {
+            variable["name"]: move(variable.get("value", "http://made-up.example.com"))
+            for variable in container["env"]
+        }
+        certificate, key = Path(folder, "crt"), Path(folder, "key")
+        command = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=made-up"]
+        subprocess.run([*command, "-keyout", key, "-out", certificate], capture_output=True, check=True)
+        files = re.findall(r'_file = "(.+?)"', move(config))
+        files += [value for name, value in environment.items() if name.endswith("_FILE")]
+        for file in map(Path, files):
+            made_up = {".crt": certificate.read_text(), ".key": key.read_text()}
+            file.write_text(made_up.get(file.suffix, "made up"))
+        Path(folder, "wecomgw.toml").write_text(move(config))
+        command = [binary, "check", "--config", f"{folder}/wecomgw.toml"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            faults.append(f"{source}: wecomgw check: {done.stderr}")
+
+
 def plain(value):
     """Without what the two ways write differently on purpose; lists by name, not by order."""
     if isinstance(value, dict):
@@ -179,8 +215,7 @@ def comparable(items):
     texts = []
     for item in items:
         # A chart makes no namespace, an overlay no test.
-        hook = "helm.sh/hook" in item["metadata"].get("annotations", {})
-        if item["kind"] != "Namespace" and not hook:
+        if item["kind"] != "Namespace" and not is_hook(item):
             texts.append(yaml.safe_dump(plain(item), width=1000))
     return "---\n".join(sorted(texts)).splitlines()
 
@@ -194,7 +229,7 @@ def check_same(folder, values, items, others):
 def check_refusals():
     """What must not render: the chart says no, and the schema does."""
     for options in (["--set", "tls.enabld=true"], ["--set", "autoscaling.enabled=true"]):
-        command = [TOOLS / "helm", "template", "wecomgw", CHART, *NEWEST, *options]
+        command = ["helm", "template", "wecomgw", CHART, *NEWEST, *options]
         if subprocess.run(command, capture_output=True).returncode == 0:
             faults.append(f"helm takes {options[1]}")
     (service, *_) = [item for item in helm("sqlite") if item["kind"] == "Service"]
@@ -210,16 +245,18 @@ def check_refusals():
 def main():
     rendered = {folder: kustomize(folder) for folder in PAIRS}
     rendered |= {path.stem: helm(path.stem) for path in sorted((CHART / "ci").glob("*.yaml"))}
-    objects = 0
+    binary, objects = str(Path(sys.argv[1]).resolve()), 0
     for source, items in rendered.items():
         objects += len(items)
         check_schema(source, items)
         check_restricted(source, items)
-        check_references(source, [item for item in items if not item["metadata"]["name"].endswith("-test")])
+        items = [item for item in items if not is_hook(item)]
+        check_references(source, items)
+        check_settings(source, items, binary)
     for folder, values in PAIRS.items():
         check_same(folder, values, rendered[folder], rendered[values])
     check_refusals()
-    lint = subprocess.run([TOOLS / "helm", "lint", "--strict", *NEWEST, CHART], capture_output=True, text=True)
+    lint = subprocess.run(["helm", "lint", "--strict", *NEWEST, CHART], capture_output=True, text=True)
     if lint.returncode != 0:
         faults.append(lint.stdout + lint.stderr)
     print(f"{len(rendered)} renderings, {objects} objects, Kubernetes {VERSIONS[0]} to {VERSIONS[-1]}")

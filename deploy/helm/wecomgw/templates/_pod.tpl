@@ -135,6 +135,7 @@ spec:
         - name: data
           mountPath: /var/lib/wecomgw
         {{- end }}
+        {{- with .Values.extraVolumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
     - name: config
       configMap:
@@ -169,4 +170,5 @@ spec:
     - name: uploads
       emptyDir:
         sizeLimit: 1536Mi
+    {{- with .Values.extraVolumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end -}}
