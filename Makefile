@@ -34,7 +34,7 @@ endef
 .PHONY: help
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-		printf '  \033[1mmake %-11s\033[0m %s\n' "$$target" "$$text"; done
+		printf '  \033[1mmake %-13s\033[0m %s\n' "$$target" "$$text"; done
 
 .PHONY: dev
 dev: compiler ## Run gateway and sandbox in one process, on loopback
@@ -94,10 +94,11 @@ bench-gate: compiler ## Count instructions of a send, and fail when they exceed 
 .PHONY: deploy-check
 deploy-check: compiler $(KUSTOMIZE) $(HELM) $(DEPLOY_PYTHON) ## Check manifests, chart, alerts, dashboard, Dockerfile and compose file
 	$(call need,promtool,prometheus)
+	$(call need,shellcheck,shellcheck)
 	cargo build --locked
 	$(call say,lint the Dockerfile and its scripts)
 	tools/deploy/venv/bin/hadolint deploy/docker/Dockerfile
-	bash -n deploy/docker/*.sh
+	shellcheck deploy/docker/*.sh
 	$(call say,check the compose file)
 	$(DEPLOY_PYTHON) deploy/check/compose.py target/debug/wecomgw
 	$(call say,render and check the manifests)

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -226,6 +227,18 @@ def check_same(folder, values, items, others):
         faults.append("kustomize and helm differ:\n" + "\n".join(difference))
 
 
+def check_version(items):
+    """What names a version names that of Cargo.toml."""
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    images = {pod_of(item)["containers"][0]["image"] for item in items if pod_of(item)}
+    dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text()
+    if images != {f"wecomgw:{version}"} or {chart["version"], chart["appVersion"]} != {version}:
+        faults.append(f"the version is {version}, not so in {images} or Chart.yaml")
+    if f"ARG VERSION={version}\n" not in dockerfile:
+        faults.append(f"the version is {version}, not so in the Dockerfile")
+
+
 def check_refusals():
     """What must not render: the chart says no, and the schema does."""
     for options in (["--set", "tls.enabld=true"], ["--set", "autoscaling.enabled=true"]):
@@ -255,6 +268,7 @@ def main():
         check_settings(source, items, binary)
     for folder, values in PAIRS.items():
         check_same(folder, values, rendered[folder], rendered[values])
+    check_version(rendered["sqlite"] + rendered["deploy/kustomize/overlays/embedded"])
     check_refusals()
     lint = subprocess.run(["helm", "lint", "--strict", *NEWEST, CHART], capture_output=True, text=True)
     if lint.returncode != 0:

@@ -7,7 +7,9 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 binary=$(realpath "$1") image=$2
 : "${SOURCE_DATE_EPOCH:=$(git -C "$here" log -1 --format=%ct)}"
-export SOURCE_DATE_EPOCH BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
+# What works in a container and without a kernel module, unless the caller knows better.
+: "${BUILDAH_ISOLATION:=chroot}" "${STORAGE_DRIVER:=vfs}"
+export SOURCE_DATE_EPOCH BUILDAH_ISOLATION STORAGE_DRIVER
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT

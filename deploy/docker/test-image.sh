@@ -5,7 +5,8 @@
 #     test-image.sh IMAGE
 set -euo pipefail
 image=$1
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
+: "${BUILDAH_ISOLATION:=chroot}" "${STORAGE_DRIVER:=vfs}"
+export BUILDAH_ISOLATION STORAGE_DRIVER
 LIMIT_BYTES=$((40 * 1024 * 1024))
 START_SECONDS=15
 # [grpc] drain_accept and drain_grace, and what the store needs.
