@@ -13,6 +13,8 @@ PACKAGES=(libc6 libgcc-s1 ca-certificates tzdata)
 USER_ID=65532
 
 root=$(realpath -m "$1")
+# Much is deleted below it.
+[ ! -e "$root" ] || { echo "$root is there already" >&2; exit 1; }
 mkdir -p "$root"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -32,7 +34,7 @@ cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-cer
 
 # Documentation, the authorities one by one, converters of character sets, programs.
 rm -rf "$root"/usr/share/{doc,lintian,man,locale,bug} "$root"/usr/share/ca-certificates \
-	"$root"/usr/lib/*/gconv "$root"/usr/{bin,sbin} "$root"/{bin,sbin} "$root"/etc/ca-certificates*
+	"$root"/usr/lib/*/gconv "${root:?}"/usr/{bin,sbin} "${root:?}"/{bin,sbin} "$root"/etc/ca-certificates*
 # The last is where settings and secrets are mounted.
 mkdir -p "$root"/{proc,sys,dev,usr/bin,etc/wecomgw}
 

@@ -58,6 +58,7 @@ chmod 755 "$work"
 chown 65532:65532 "$work/data"
 inside() {
 	# No step here forks, so the process keeps the number that the shell knows.
+	# shellcheck disable=SC2016 # $1 and $2 are those of the inner shell
 	exec env -i unshare --mount /bin/bash -c '
 		root=$1 work=$2; shift 2
 		mount --bind "$root" "$root" && mount -o remount,bind,ro "$root"
