@@ -114,7 +114,7 @@ def ask(url, **query):
 
 
 def run_gateway(binary, folder):
-    """A gateway beside a sandbox; one message sent, one refused."""
+    """A gateway beside a sandbox; one message sent, one refused, and a bulk job."""
     grpc, admin = free_port(), free_port()
     environment = {
         **os.environ,
@@ -127,9 +127,14 @@ def run_gateway(binary, folder):
     with open(folder / "gateway.log", "w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     wait_for("the gateway", lambda: ask(f"http://127.0.0.1:{admin}/readyz"))
-    for user in ("zhangsan", "nobody"):
-        send = ["send", "--address", f"http://127.0.0.1:{grpc}", "--app", "youxiao"]
-        subprocess.run([binary, *send, "--to", user, "--text", "Lunch"], capture_output=True)
+    (folder / "members").write_text("zhangsan\nnobody\n")
+    for command in (
+        ["send", "--to", "zhangsan"],
+        ["send", "--to", "nobody"],
+        ["bulk", "--recipients", "members", "--outcomes", "outcomes"],
+    ):
+        command += ["--address", f"http://127.0.0.1:{grpc}", "--app", "youxiao", "--text", "Lunch"]
+        subprocess.run([binary, *command], cwd=folder, capture_output=True)
     return process, admin
 
 
