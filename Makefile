@@ -38,6 +38,7 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 
 .PHONY: test
 test: compiler ## Run every test
+	$(call need,pg_ctlcluster,postgresql)
 	$(call say,run every test)
 	cargo test --locked
 
