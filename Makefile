@@ -45,7 +45,8 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 test: test-rust browser strangers ## Run every test
 
 .PHONY: test-rust
-test-rust: compiler ## Run the tests that need cargo alone
+test-rust: compiler ## Run the tests in Rust, PostgreSQL's among them
+	$(call need,pg_ctlcluster,postgresql)
 	$(call say,run the tests in Rust)
 	cargo test --locked
 

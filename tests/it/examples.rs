@@ -12,6 +12,8 @@ use super::dynamic::methods;
 use super::harness::{API_TOKEN, APP, SandboxHandle, World};
 
 const FOLDER: &str = "examples";
+/// Examples of sends that are not SendMessage.
+pub(crate) const NO_MESSAGES: [&str; 2] = ["send_bulk", "send_chat_message"];
 
 /// Sends examples and remembers which.
 struct Run {
@@ -161,7 +163,7 @@ async fn send_all(run: &mut Run) -> Value {
                 .unwrap()
                 .to_owned()
         })
-        .filter(|name| name.starts_with("send_") && name != "send_chat_message")
+        .filter(|name| name.starts_with("send_") && !NO_MESSAGES.contains(&name.as_str()))
         .collect();
     sends.sort();
     let mut text = Value::Null;

@@ -317,10 +317,7 @@ async fn old_term_commits_nothing() {
     for (store, _folder) in engines().await {
         create(&store, job("j1", 1, 3)).await;
         let old = lane(&store).await;
-        assert_eq!(
-            store.renew_lane(APP, old, NOW).await.unwrap().is_some(),
-            true
-        );
+        assert!(store.renew_lane(APP, old, NOW).await.unwrap().is_some());
         store.release_lane(APP, old).await.unwrap();
         let changes = claim("j1", ready(0, 3));
         let lost = store.commit(APP, old, &changes, NOW).await;
@@ -634,6 +631,8 @@ async fn taking_back_is_counted() {
         let refused = Some((84_061, "too old".to_owned()));
         store.record_recall("j1", 1, refused).await.unwrap();
         assert_eq!(store.recallable("j1", 9).await.unwrap().len(), 1);
+        let unsent = store.record_recall("j1", 3, None).await;
+        assert!(matches!(unsent, Err(Error::OutOfStep(_))));
         let expected = Recalls {
             recalled: 1,
             failed: 1,
