@@ -13,6 +13,7 @@ mod metrics;
 mod outcome;
 mod plan;
 mod recall;
+mod trap;
 mod upload;
 mod watch;
 
