@@ -41,6 +41,15 @@ test: compiler ## Run every test
 	$(call say,run every test)
 	cargo test --locked
 
+.PHONY: torture
+torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour, as root
+	$(call need,strace,strace)
+	$(call need,psql,postgresql)
+	$(call say,abort at every crash point: the traps are in debug builds only)
+	time cargo test --locked --test torture -- --ignored --nocapture --test-threads=1 r2:: r14::
+	$(call say,everything else in a release build)
+	time cargo test --locked --release --test torture -- --ignored --nocapture --test-threads=1 --skip r2:: --skip r14::
+
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies
 	$(call say,check the form of the code)

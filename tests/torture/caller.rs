@@ -124,7 +124,12 @@ impl Caller {
             Code::InvalidArgument | Code::AlreadyExists | Code::NotFound | Code::OutOfRange
         );
         assert!(!ours, "{status:?}");
-        *self.met.lock().unwrap().entry(format!("{code:?}")).or_default() += 1;
+        *self
+            .met
+            .lock()
+            .unwrap()
+            .entry(format!("{code:?}"))
+            .or_default() += 1;
         self.at += 1;
         sleep(TICK).await;
     }
@@ -161,7 +166,11 @@ impl Caller {
     }
 
     /// Reads events to the end of the job, or until the stream is cut; heartbeats left out.
-    async fn read_on(&mut self, job_id: &str, events: &mut Vec<pb::BulkEvent>) -> Result<(), Status> {
+    async fn read_on(
+        &mut self,
+        job_id: &str,
+        events: &mut Vec<pb::BulkEvent>,
+    ) -> Result<(), Status> {
         let after = events.last().map_or(0, |event| event.sequence);
         let mut stream = self.watch(job_id, after).await?;
         while let Some(event) = stream.message().await? {
@@ -196,7 +205,11 @@ impl Caller {
             resume_token: token.clone(),
             ..pb::ListBulkOutcomesRequest::default()
         };
-        let mut stream = self.client().list_bulk_outcomes(request).await?.into_inner();
+        let mut stream = self
+            .client()
+            .list_bulk_outcomes(request)
+            .await?
+            .into_inner();
         while let Some(part) = stream.message().await? {
             outcomes.extend(part.outcomes);
             if part.resume_token.is_empty() {
@@ -219,7 +232,11 @@ impl Caller {
     pub(crate) async fn job(&mut self, job_id: &str) -> pb::BulkJob {
         loop {
             let job_id = job_id.to_owned();
-            match self.client().get_bulk_job(pb::GetBulkJobRequest { job_id }).await {
+            match self
+                .client()
+                .get_bulk_job(pb::GetBulkJobRequest { job_id })
+                .await
+            {
                 Ok(response) => return response.into_inner().job.unwrap(),
                 Err(status) => self.over(&status).await,
             }
@@ -241,7 +258,10 @@ impl Caller {
     pub(crate) async fn export(&mut self, order: &Order, job_id: &str) -> Export {
         let events = self.follow(job_id).await;
         let own = |(user_id, own): &(String, Option<String>)| {
-            (user_id.clone(), own.clone().unwrap_or_else(|| order.text.clone()))
+            (
+                user_id.clone(),
+                own.clone().unwrap_or_else(|| order.text.clone()),
+            )
         };
         Export {
             items: order.items.iter().map(own).collect(),

@@ -15,9 +15,15 @@ use crate::scenario;
 use crate::world::{Engine, World, unix_ms};
 
 scenario!(r9 = same_upload);
-scenario!(#[ignore = "minutes"] r10 = |engine| cancel(engine, 1000));
+scenario!(
+    #[ignore = "minutes"]
+    r10 = |engine| cancel(engine, 1000)
+);
 scenario!(r10_short = |engine| cancel(engine, 60));
-scenario!(#[ignore = "two minutes"] r11 = |engine| pauses(engine, true));
+scenario!(
+    #[ignore = "two minutes"]
+    r11 = |engine| pauses(engine, true)
+);
 
 mod r11_short {
     use super::{Engine, pauses};
@@ -79,7 +85,9 @@ async fn same_upload(engine: Engine) {
         retried = "killed before the answer: the retry gets the job on disk".to_owned();
     }
     world.verify([&job]);
-    println!("R9 {engine:?}: 64 uploads at once: 1 job, {existing} existing; other body ALREADY_EXISTS with its id; {retried}");
+    println!(
+        "R9 {engine:?}: 64 uploads at once: 1 job, {existing} existing; other body ALREADY_EXISTS with its id; {retried}"
+    );
 }
 
 /// Cancelled at 30 %; then again, with a kill as soon as the answer is there.
@@ -114,14 +122,23 @@ async fn cancel(engine: Engine, batches: usize) {
         let ledger = world.verify([&job]);
         let calls = &ledger[before..];
         // What was in doubt when the process died is asked for once more, with the same bytes.
-        let (early, late): (Vec<_>, Vec<_>) =
-            calls.iter().partition(|line| line.unix_ms <= acknowledged + 1000);
+        let (early, late): (Vec<_>, Vec<_>) = calls
+            .iter()
+            .partition(|line| line.unix_ms <= acknowledged + 1000);
         let known: HashSet<&str> = early.iter().map(|line| line.sha256.as_str()).collect();
-        let news = late.iter().filter(|line| !known.contains(line.sha256.as_str()));
+        let news = late
+            .iter()
+            .filter(|line| !known.contains(line.sha256.as_str()));
         assert_eq!(news.count(), 0, "a call began after the job was cancelled");
         assert!(late.len() <= if kill { IN_FLIGHT_MOST } else { 0 });
-        let after = early.iter().filter(|line| line.unix_ms > acknowledged).count();
-        let cancelled = job.outcomes.iter().filter(|item| item.outcome() == BulkOutcome::Cancelled);
+        let after = early
+            .iter()
+            .filter(|line| line.unix_ms > acknowledged)
+            .count();
+        let cancelled = job
+            .outcomes
+            .iter()
+            .filter(|item| item.outcome() == BulkOutcome::Cancelled);
         let cancelled = cancelled.count();
         assert!(cancelled >= batches / 2, "only {cancelled} were cancelled");
         told.push(format!(
@@ -135,9 +152,15 @@ async fn cancel(engine: Engine, batches: usize) {
 /// 45009 at the tenth batch; with `ladder` once more when sending goes on.
 async fn pauses(engine: Engine, ladder: bool) {
     let world = World::new(engine, 20);
-    world.witness.fault(json!({"kind": "latency_ms", "latency_ms": 20}), json!({})).await;
+    world
+        .witness
+        .fault(json!({"kind": "latency_ms", "latency_ms": 20}), json!({}))
+        .await;
     let limit = json!({"kind": "errcode", "code": 45009});
-    world.witness.fault(limit.clone(), json!({"skip": 9, "count": 1})).await;
+    world
+        .witness
+        .fault(limit.clone(), json!({"skip": 9, "count": 1}))
+        .await;
     let (_gateway, mut caller) = world.running().await;
     let mut order = Order::new("R11", 0..20);
     for (number, (_, own)) in order.items.iter_mut().enumerate() {
@@ -146,14 +169,25 @@ async fn pauses(engine: Engine, ladder: bool) {
     let begun = Instant::now();
     let job = caller.run(&order).await;
     let ledger = world.verify([&job]);
-    let limited = ledger.iter().find(|line| line.errcode == Some(45009)).unwrap().unix_ms;
+    let limited = ledger
+        .iter()
+        .find(|line| line.errcode == Some(45009))
+        .unwrap()
+        .unix_ms;
     // Calls that were in flight had begun already.
-    let next = ledger.iter().map(|line| line.unix_ms).find(|at| *at > limited + 1000).unwrap();
+    let next = ledger
+        .iter()
+        .map(|line| line.unix_ms)
+        .find(|at| *at > limited + 1000)
+        .unwrap();
     let rest = next - limited;
     assert!(rest >= 60_000, "it sent again after {rest} ms");
     let until = paused_until(&job.events);
     assert!((55..=65).contains(&(until[0] - i64::try_from(limited / 1000).unwrap())));
-    let mut told = format!("45009: no call for {rest} ms, then on alone, {:.0} s", begun.elapsed().as_secs_f32());
+    let mut told = format!(
+        "45009: no call for {rest} ms, then on alone, {:.0} s",
+        begun.elapsed().as_secs_f32()
+    );
 
     if ladder {
         // Within five minutes of going on: the hour.

@@ -14,11 +14,25 @@ use crate::world::{Engine, World, resends, some_ms};
 /// sent to more than 25 times a minute.
 const GROUPS: usize = 4;
 
-scenario!(#[ignore = "minutes"] r1 = |engine| kill_loop(engine, 100, 100_000));
+scenario!(
+    #[ignore = "minutes"]
+    r1 = |engine| kill_loop(engine, 100, 100_000)
+);
 scenario!(r1_short = |engine| kill_loop(engine, 6, 3_000));
-scenario!(#[cfg(debug_assertions)] #[ignore = "minutes"] r2 = |engine| crash_points(engine, 5, 1));
-scenario!(#[cfg(debug_assertions)] r2_short = |engine| crash_points(engine, 2, 3));
-scenario!(#[cfg(debug_assertions)] #[ignore = "minutes"] r14 = poison_batch);
+scenario!(
+    #[cfg(debug_assertions)]
+    #[ignore = "minutes"]
+    r2 = |engine| crash_points(engine, 5, 1)
+);
+scenario!(
+    #[cfg(debug_assertions)]
+    r2_short = |engine| crash_points(engine, 2, 3)
+);
+scenario!(
+    #[cfg(debug_assertions)]
+    #[ignore = "minutes"]
+    r14 = poison_batch
+);
 
 /// Jobs back to back, until so many SIGKILLs have hit.
 async fn kill_loop(engine: Engine, kills: u32, items: usize) {
@@ -108,7 +122,10 @@ async fn crash_points(engine: Engine, batches: usize, step: u32) {
         resends(&ledger),
         begun.elapsed().as_secs_f32()
     );
-    assert!(point > 5, "the process never died: are the traps compiled in?");
+    assert!(
+        point > 5,
+        "the process never died: are the traps compiled in?"
+    );
 }
 
 /// The code that sends one of the batches panics, each time.
@@ -129,7 +146,10 @@ async fn poison_batch(engine: Engine) {
         tokio::join!(caller.run(&order), async move { other.run(&second).await })
     };
     assert!(gateway.ended().is_none(), "the process went down");
-    let outcomes = poisoned.outcomes.iter().filter(|item| item.outcome() != BulkOutcome::Accepted);
+    let outcomes = poisoned
+        .outcomes
+        .iter()
+        .filter(|item| item.outcome() != BulkOutcome::Accepted);
     let [(index, outcome, detail)]: [_; 1] = outcomes
         .map(|item| (item.item_index, item.outcome(), item.detail.clone()))
         .collect::<Vec<_>>()
@@ -137,5 +157,7 @@ async fn poison_batch(engine: Engine) {
         .expect("one batch is given up");
     assert_eq!(index, 3);
     world.verify([&poisoned, &healthy]);
-    println!("R14 {engine:?}: quarantined as {outcome:?} ({detail}), 0 restarts, the other 9 batches and another job ACCEPTED");
+    println!(
+        "R14 {engine:?}: quarantined as {outcome:?} ({detail}), 0 restarts, the other 9 batches and another job ACCEPTED"
+    );
 }

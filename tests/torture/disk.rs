@@ -83,10 +83,20 @@ async fn r18_full() {
 #[ignore = "needs strace"]
 async fn r18_eio() {
     let world = World::in_file(None, 200);
-    world.witness.fault(json!({"kind": "latency_ms", "latency_ms": 20}), json!({})).await;
+    world
+        .witness
+        .fault(json!({"kind": "latency_ms", "latency_ms": 20}), json!({}))
+        .await;
     let mut gateway = world.gateway("gateway");
     gateway.wrapper = [
-        "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e",
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
         &format!("inject=fsync,fdatasync:error=EIO:when={FIRST_FAILURE}+"),
     ]
     .map(str::to_owned)
@@ -110,6 +120,10 @@ async fn r18_eio() {
     world.verify([&job]);
     println!(
         "R18 EIO: fsync failed {}, the process ended with {status} after {sent} calls; the next start sent the rest; I1-I4 hold",
-        if accepted.is_ok() { "in the middle of a job" } else { "while a job was accepted" }
+        if accepted.is_ok() {
+            "in the middle of a job"
+        } else {
+            "while a job was accepted"
+        }
     );
 }

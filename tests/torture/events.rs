@@ -14,7 +14,10 @@ use crate::process::TICK;
 use crate::scenario;
 use crate::world::{Engine, World};
 
-scenario!(#[ignore = "minutes"] r8 = event_guarantees);
+scenario!(
+    #[ignore = "minutes"]
+    r8 = event_guarantees
+);
 
 const WATCHERS: usize = 10;
 const KILLS: u32 = 5;
@@ -76,11 +79,22 @@ async fn event_guarantees(engine: Engine) {
         }
         streams += 1;
     }
-    assert!(bytes(&events) == uncut, "the watcher that was cut {CUTS} times saw something else");
-    assert!(streams > CUTS, "only {streams} streams: the job has too few events");
-    assert!(slowest <= Duration::from_secs(1), "the first event came after {slowest:?}");
+    assert!(
+        bytes(&events) == uncut,
+        "the watcher that was cut {CUTS} times saw something else"
+    );
+    assert!(
+        streams > CUTS,
+        "only {streams} streams: the job has too few events"
+    );
+    assert!(
+        slowest <= Duration::from_secs(1),
+        "the first event came after {slowest:?}"
+    );
 
-    let beyond = caller.watch(&job_id, u64::try_from(events.len()).unwrap() + 1).await;
+    let beyond = caller
+        .watch(&job_id, u64::try_from(events.len()).unwrap() + 1)
+        .await;
     assert_eq!(beyond.unwrap_err().code(), Code::OutOfRange);
     world.verify([&job]);
     println!(
@@ -120,5 +134,7 @@ async fn read_some(
 
 fn bytes(events: &[pb::BulkEvent]) -> Vec<u8> {
     let events = events.iter();
-    events.flat_map(pb::BulkEvent::encode_length_delimited_to_vec).collect()
+    events
+        .flat_map(pb::BulkEvent::encode_length_delimited_to_vec)
+        .collect()
 }

@@ -10,8 +10,14 @@ use crate::caller::Order;
 use crate::scenario;
 use crate::world::{Engine, World, unix_ms};
 
-scenario!(#[ignore = "minutes, and by themselves"] r19 = |engine| million(engine, 0));
-scenario!(#[ignore = "minutes, and by themselves"] r19_50ms = |engine| million(engine, 50));
+scenario!(
+    #[ignore = "minutes, and by themselves"]
+    r19 = |engine| million(engine, 0)
+);
+scenario!(
+    #[ignore = "minutes, and by themselves"]
+    r19_50ms = |engine| million(engine, 50)
+);
 
 const MILLION: usize = 1_000_000;
 /// Bars: upload to durable; memory.
@@ -68,13 +74,23 @@ async fn million(engine: Engine, latency_ms: u64) {
     let job = caller.export(&order, &job_id).await;
     let (small, small_took) = small.await.unwrap();
     let ledger = world.verify([&job, &small]);
-    let calls = ledger.iter().skip(before).filter(|line| line.text.as_deref() == Some("R19"));
+    let calls = ledger
+        .iter()
+        .skip(before)
+        .filter(|line| line.text.as_deref() == Some("R19"));
     let calls: Vec<u64> = calls.map(|line| line.unix_ms).collect();
-    assert!(job.outcomes.iter().all(|item| item.outcome() == BulkOutcome::Accepted));
+    assert!(
+        job.outcomes
+            .iter()
+            .all(|item| item.outcome() == BulkOutcome::Accepted)
+    );
     let growth = peak.saturating_sub(memory);
-    let store: Vec<&str> = metrics.lines().filter(|line| {
-        line.starts_with("wecomgw_store_") && (line.contains("_sum") || line.contains("_count"))
-    }).collect();
+    let store: Vec<&str> = metrics
+        .lines()
+        .filter(|line| {
+            line.starts_with("wecomgw_store_") && (line.contains("_sum") || line.contains("_count"))
+        })
+        .collect();
     println!(
         "R19 {engine:?} upstream {latency_ms} ms: durable after {:.1} s, sent in {:.1} s = {:.0} items/s, {} calls (the last {} ms before the end), memory +{} MiB, CPU {:.2} us an item, {:.2} ms of wall time a batch",
         durable.as_secs_f64(),
@@ -86,7 +102,10 @@ async fn million(engine: Engine, latency_ms: u64) {
         cpu.as_secs_f64() * 1e6 / MILLION as f64,
         sending.as_secs_f64() * 1e3 / 1000.0,
     );
-    println!("R20 {engine:?}: a job of 10 beside it took {:.2} s", small_took.as_secs_f64());
+    println!(
+        "R20 {engine:?}: a job of 10 beside it took {:.2} s",
+        small_took.as_secs_f64()
+    );
     for line in store {
         println!("  {line}");
     }

@@ -53,7 +53,11 @@ impl Witness {
         let request = request.header("content-type", "application/json");
         let response = request.body(body.to_string()).send().await.unwrap();
         let status = response.status();
-        assert!(status.is_success(), "{status}: {}", response.text().await.unwrap());
+        assert!(
+            status.is_success(),
+            "{status}: {}",
+            response.text().await.unwrap()
+        );
     }
 
     /// Changes modes.
@@ -65,7 +69,10 @@ impl Witness {
     /// Orders a fault of message/send; `more` has how often and when.
     pub(crate) async fn fault(&self, fault: Value, more: Value) {
         let mut order = json!({"path": "message/send", "fault": fault});
-        order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        order
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         let request = self.http.post(format!("{}/sandbox/faults", self.url));
         self.ask(request, order).await;
     }
@@ -79,7 +86,9 @@ impl Witness {
     pub(crate) fn ledger(&self) -> Vec<Line> {
         let text = std::fs::read_to_string(&self.ledger).unwrap();
         let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// Calls by now.
@@ -144,7 +153,11 @@ impl Gateway {
         let binary = env!("CARGO_BIN_EXE_wecomgw").to_owned();
         let mut words = self.wrapper.clone();
         words.push(binary);
-        let log = File::options().append(true).create(true).open(&self.log).unwrap();
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(&self.log)
+            .unwrap();
         let child = Command::new(&words[0])
             .args(&words[1..])
             .args(["serve", "--config"])
@@ -220,14 +233,22 @@ impl Gateway {
     /// Resident memory now, in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// CPU time by now. The kernel counts in hundredths of a second.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
     }

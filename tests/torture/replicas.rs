@@ -33,8 +33,9 @@ async fn replicas(name: &str, batches: usize) -> Replicas {
     let world = World::new(Engine::Postgres, batches);
     let slow = json!({"kind": "latency_ms", "latency_ms": 200});
     world.witness.fault(slow, json!({})).await;
-    let mut gateways: Vec<Gateway> =
-        ["one", "two", "three"].map(|name| world.gateway(name)).into();
+    let mut gateways: Vec<Gateway> = ["one", "two", "three"]
+        .map(|name| world.gateway(name))
+        .into();
     for gateway in &mut gateways {
         gateway.start().await;
     }
@@ -54,7 +55,10 @@ impl Replicas {
     /// The replica that sends, found by its process id in the lease.
     async fn owner(&self) -> usize {
         loop {
-            let holder = self.world.sql("SELECT coalesce(holder, '') FROM bulk_lanes").await;
+            let holder = self
+                .world
+                .sql("SELECT coalesce(holder, '') FROM bulk_lanes")
+                .await;
             let process = holder.split('-').next().unwrap_or_default().to_owned();
             let mut ids = self.gateways.iter().map(|gateway| gateway.id().to_string());
             if let Some(owner) = ids.position(|id| id == process) {
@@ -101,13 +105,21 @@ async fn r15() {
     let stopped = unix_ms();
     replicas.gateways[owner].signal("STOP");
     sleep(STOPPED).await;
-    assert_ne!(replicas.owner().await, owner, "nobody took over from the one that was stopped");
+    assert_ne!(
+        replicas.owner().await,
+        owner,
+        "nobody took over from the one that was stopped"
+    );
     let woken = unix_ms();
     replicas.gateways[owner].signal("CONT");
     let job = follow.await.unwrap();
     let ledger = replicas.world.verify([&job]);
     let second = silence_after(
-        &ledger.iter().filter(|line| line.unix_ms <= woken).cloned().collect::<Vec<_>>(),
+        &ledger
+            .iter()
+            .filter(|line| line.unix_ms <= woken)
+            .cloned()
+            .collect::<Vec<_>>(),
         stopped,
     );
     let by_then: HashSet<&str> = ledger
@@ -121,7 +133,10 @@ async fn r15() {
         .count();
     assert!(takeover <= TAKEOVER_MS, "after kill -9: {takeover} ms");
     assert!(second <= TAKEOVER_MS, "after SIGSTOP: {second} ms");
-    assert!(repeated <= IN_FLIGHT_MOST, "{repeated} calls repeated after SIGCONT");
+    assert!(
+        repeated <= IN_FLIGHT_MOST,
+        "{repeated} calls repeated after SIGCONT"
+    );
     println!(
         "R15 Postgres: {takeover} ms without a call after kill -9, {second} ms after SIGSTOP; {repeated} byte-equal calls after SIGCONT, {} resends in all; I1-I4 hold",
         resends(&ledger)
@@ -183,7 +198,9 @@ async fn r17() {
     });
     for _ in 0..10 {
         sleep(Duration::from_secs(1)).await;
-        tokio::task::spawn_blocking(|| server.crash_and_restart()).await.unwrap();
+        tokio::task::spawn_blocking(|| server.crash_and_restart())
+            .await
+            .unwrap();
     }
     let job = follow.await.unwrap();
     asking.abort();

@@ -11,10 +11,19 @@ use crate::process::TICK;
 use crate::scenario;
 use crate::world::{Engine, World, resends};
 
-scenario!(#[ignore = "minutes"] r5 = |engine| lost_replies(engine, 100, 1000));
+scenario!(
+    #[ignore = "minutes"]
+    r5 = |engine| lost_replies(engine, 100, 1000)
+);
 scenario!(r5_short = |engine| lost_replies(engine, 20, 1));
-scenario!(#[ignore = "seconds, and by themselves"] r7 = window_expiry);
-scenario!(#[ignore = "minutes"] r12 = silent_drops);
+scenario!(
+    #[ignore = "seconds, and by themselves"]
+    r7 = window_expiry
+);
+scenario!(
+    #[ignore = "minutes"]
+    r12 = silent_drops
+);
 scenario!(r13 = poisoned_recipient);
 
 /// Most calls that finding one bad recipient may add.
@@ -23,7 +32,10 @@ const EXTRA_CALLS: usize = 20;
 async fn lost_replies(engine: Engine, batches: usize, size: usize) {
     let world = World::new(engine, batches * size);
     let share = json!({"percent": 20, "seed": 5});
-    world.witness.fault(json!({"kind": "reset_after"}), share).await;
+    world
+        .witness
+        .fault(json!({"kind": "reset_after"}), share)
+        .await;
     let (_gateway, mut caller) = world.running().await;
     let mut order = Order::new("R5", 0..batches * size);
     if size == 1 {
@@ -36,7 +48,13 @@ async fn lost_replies(engine: Engine, batches: usize, size: usize) {
     let ledger = world.verify([&job]);
     let bodies: HashSet<&str> = ledger.iter().map(|line| line.sha256.as_str()).collect();
     let lost = ledger.iter().filter(|line| line.fault.is_some()).count();
-    assert!(lost > 0 && job.outcomes.iter().all(|item| item.outcome() == BulkOutcome::Accepted));
+    assert!(
+        lost > 0
+            && job
+                .outcomes
+                .iter()
+                .all(|item| item.outcome() == BulkOutcome::Accepted)
+    );
     assert_eq!(bodies.len(), batches, "a resend had other bytes");
     println!(
         "R5 {engine:?}: {batches} batches, {lost} replies lost, {} resends byte-equal, all ACCEPTED, I1-I4 hold, {:.0} s",
@@ -53,7 +71,12 @@ async fn window_expiry(engine: Engine) {
     let mut told = Vec::new();
     for (name, on_unknown, calls, outcome) in [
         ("report", pb::BulkOnUnknown::Report, 1, BulkOutcome::Unknown),
-        ("resend", pb::BulkOnUnknown::Resend, 2, BulkOutcome::Accepted),
+        (
+            "resend",
+            pb::BulkOnUnknown::Resend,
+            2,
+            BulkOutcome::Accepted,
+        ),
     ] {
         world.witness.fault(slow.clone(), json!({"count": 1})).await;
         let mut order = Order::new(&format!("R7 {name}"), 0..10);
@@ -75,7 +98,10 @@ async fn window_expiry(engine: Engine) {
         let sent = ledger.len() - before;
         assert_eq!(sent, calls, "{name}");
         let first = &job.outcomes[0];
-        assert!(job.outcomes.iter().all(|item| item.outcome() == outcome), "{first:?}");
+        assert!(
+            job.outcomes.iter().all(|item| item.outcome() == outcome),
+            "{first:?}"
+        );
         assert!(outcome == BulkOutcome::Accepted || !first.detail.is_empty());
         told.push(format!("{name}: {sent} call, {outcome:?} {}", first.detail));
     }
@@ -95,23 +121,37 @@ async fn silent_drops(engine: Engine) {
     // A drop is a breach of I3.
     let ledger = world.verify([&job]);
     let begun = ledger[0].unix_ms;
-    let common = ledger.iter().filter(|line| line.text.as_deref() == Some("R12"));
+    let common = ledger
+        .iter()
+        .filter(|line| line.text.as_deref() == Some("R12"));
     let others = common.map(|line| line.unix_ms).max().unwrap() - begun;
     assert!(others < 5_000, "the others waited {others} ms");
-    println!("R12 {engine:?}: 0 dropped of 100 to one member in {seconds:.0} s; 5000 others within {others} ms");
+    println!(
+        "R12 {engine:?}: 0 dropped of 100 to one member in {seconds:.0} s; 5000 others within {others} ms"
+    );
 }
 
 /// One bad user id fails the call for 999 good ones.
 async fn poisoned_recipient(engine: Engine) {
     let world = World::new(engine, 1000);
     let poison = json!({"kind": "errcode", "code": 40003});
-    world.witness.fault(poison, json!({"user": user(619)})).await;
+    world
+        .witness
+        .fault(poison, json!({"user": user(619)}))
+        .await;
     let (_gateway, mut caller) = world.running().await;
     let job = caller.run(&Order::new("R13", 0..1000)).await;
     let ledger = world.verify([&job]);
-    let accepted = job.outcomes.iter().filter(|item| item.outcome() == BulkOutcome::Accepted);
+    let accepted = job
+        .outcomes
+        .iter()
+        .filter(|item| item.outcome() == BulkOutcome::Accepted);
     assert_eq!(accepted.count(), 999);
-    let bad = &job.outcomes[job.outcomes.iter().position(|item| item.item_index == 619).unwrap()];
+    let bad = &job.outcomes[job
+        .outcomes
+        .iter()
+        .position(|item| item.item_index == 619)
+        .unwrap()];
     assert_eq!((bad.outcome(), bad.errcode), (BulkOutcome::Failed, 40003));
     let extra = ledger.len() - 1;
     assert!(extra <= EXTRA_CALLS, "{extra} extra calls");

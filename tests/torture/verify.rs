@@ -21,8 +21,6 @@ pub(crate) struct Line {
     pub(crate) unix_ms: u64,
     pub(crate) sha256: String,
     pub(crate) errcode: Option<i64>,
-    pub(crate) accepted: bool,
-    pub(crate) duplicate: bool,
     pub(crate) fault: Option<String>,
     pub(crate) text: Option<String>,
     pub(crate) delivered: Vec<String>,
@@ -164,32 +162,48 @@ fn as_delivered(job: &Export, outcomes: &HashMap<Key, Outcome>, seen: &Seen, fou
             _ => !delivered && !seen.invalid.contains(key) && !seen.unlicensed.contains(key),
         };
         if !right {
-            let told = if delivered { "delivered" } else { "not delivered" };
+            let told = if delivered {
+                "delivered"
+            } else {
+                "not delivered"
+            };
             found.add("I3", format!("{} is {outcome:?}, but was {told}", key.0));
         }
     }
-    let strangers = seen.delivered.iter().filter(|key| !outcomes.contains_key(*key));
+    let strangers = seen
+        .delivered
+        .iter()
+        .filter(|key| !outcomes.contains_key(*key));
     for (user_id, _) in strangers.take(TOLD) {
         let items = job.items.len();
-        found.add("I3", format!("{user_id} got it, and is none of the {items} items"));
+        found.add(
+            "I3",
+            format!("{user_id} got it, and is none of the {items} items"),
+        );
     }
 }
 
 fn in_order(events: &[pb::BulkEvent], found: &mut Found) {
     for (place, event) in (1u64..).zip(events) {
         if event.sequence != place {
-            found.add("I4", format!("event {place} has sequence {}", event.sequence));
+            found.add(
+                "I4",
+                format!("event {place} has sequence {}", event.sequence),
+            );
         }
     }
     let kind = |event: Option<&pb::BulkEvent>| event.and_then(|event| event.event.clone());
     if !matches!(kind(events.first()), Some(Event::Accepted(_))) {
         found.add("I4", "the first event is not `accepted`".to_owned());
     }
-    let last = events.iter().filter(|event| {
-        matches!(event.event, Some(Event::Finished(_)))
-    });
+    let last = events
+        .iter()
+        .filter(|event| matches!(event.event, Some(Event::Finished(_))));
     if last.count() != 1 || !matches!(kind(events.last()), Some(Event::Finished(_))) {
-        found.add("I4", "`finished` is not the last event, or not the only one".to_owned());
+        found.add(
+            "I4",
+            "`finished` is not the last event, or not the only one".to_owned(),
+        );
     }
 }
 
@@ -200,9 +214,15 @@ fn add_up(job: &Export, item_count: usize, found: &mut Found) {
         match &event.event {
             Some(Event::Accepted(accepted)) => {
                 let folded = job.items.len() - item_count;
-                let told = (accepted.item_count as usize, accepted.folded_item_count as usize);
+                let told = (
+                    accepted.item_count as usize,
+                    accepted.folded_item_count as usize,
+                );
                 if told != (item_count, folded) {
-                    found.add("I4", format!("accepted {told:?}, not {:?}", (item_count, folded)));
+                    found.add(
+                        "I4",
+                        format!("accepted {told:?}, not {:?}", (item_count, folded)),
+                    );
                 }
             }
             Some(Event::BatchFinished(batch)) => {
@@ -211,30 +231,45 @@ fn add_up(job: &Export, item_count: usize, found: &mut Found) {
                 }
                 if totals != numbers(batch.totals.as_ref()) {
                     let at = event.sequence;
-                    found.add("I4", format!("totals of event {at} are not the sum of counts"));
+                    found.add(
+                        "I4",
+                        format!("totals of event {at} are not the sum of counts"),
+                    );
                 }
                 for item in &batch.exceptions {
                     exceptions.insert(item.item_index, item.outcome);
                 }
             }
             Some(Event::Finished(finished)) if totals != numbers(finished.totals.as_ref()) => {
-                found.add("I4", "totals of `finished` are not the sum of counts".to_owned());
+                found.add(
+                    "I4",
+                    "totals of `finished` are not the sum of counts".to_owned(),
+                );
             }
             _ => {}
         }
     }
     let mut counted = [0u32; 7];
     for item in &job.outcomes {
-        if let Some(count) = usize::try_from(item.outcome - 1).ok().and_then(|at| counted.get_mut(at)) {
+        if let Some(count) = usize::try_from(item.outcome - 1)
+            .ok()
+            .and_then(|at| counted.get_mut(at))
+        {
             *count += 1;
         }
         let told = exceptions.get(&item.item_index);
         if told.is_some_and(|told| *told != item.outcome) {
-            found.add("I4", format!("an event has another outcome for item {}", item.item_index));
+            found.add(
+                "I4",
+                format!("an event has another outcome for item {}", item.item_index),
+            );
         }
     }
     if totals != counted {
-        found.add("I4", format!("events count {totals:?}, outcomes are {counted:?}"));
+        found.add(
+            "I4",
+            format!("events count {totals:?}, outcomes are {counted:?}"),
+        );
     }
 }
 
@@ -277,7 +312,6 @@ mod tests {
 
     fn sent(users: &[&str]) -> Line {
         Line {
-            accepted: true,
             text: Some(TEXT.to_owned()),
             delivered: users.iter().map(|&user| user.to_owned()).collect(),
             ..Line::default()
@@ -293,24 +327,32 @@ mod tests {
         });
         let users = ["a", "B", "b", "nobody"];
         let export = Export {
-            items: users.map(|user| (user.to_owned(), TEXT.to_owned())).to_vec(),
+            items: users
+                .map(|user| (user.to_owned(), TEXT.to_owned()))
+                .to_vec(),
             outcomes: vec![
                 outcome(0, "a", Outcome::Accepted),
                 outcome(1, "B", Outcome::Accepted),
                 outcome(3, "nobody", Outcome::Invalid),
             ],
             events: vec![
-                event(1, Event::Accepted(pb::BulkAccepted {
-                    item_count: 3,
-                    folded_item_count: 1,
-                    ..pb::BulkAccepted::default()
-                })),
-                event(2, Event::BatchFinished(pb::BulkBatchFinished {
-                    batch_count: 1,
-                    counts: totals,
-                    totals,
-                    exceptions: vec![outcome(3, "nobody", Outcome::Invalid)],
-                })),
+                event(
+                    1,
+                    Event::Accepted(pb::BulkAccepted {
+                        item_count: 3,
+                        folded_item_count: 1,
+                        ..pb::BulkAccepted::default()
+                    }),
+                ),
+                event(
+                    2,
+                    Event::BatchFinished(pb::BulkBatchFinished {
+                        batch_count: 1,
+                        counts: totals,
+                        totals,
+                        exceptions: vec![outcome(3, "nobody", Outcome::Invalid)],
+                    }),
+                ),
                 event(3, Event::Finished(pb::BulkFinished { state: 4, totals })),
             ],
         };
@@ -337,13 +379,22 @@ mod tests {
 
     #[test]
     fn planted_errors_are_found() {
-        assert_eq!(broken(|export, _| drop(export.outcomes.remove(1))), ["I1", "I3", "I4"]);
+        assert_eq!(
+            broken(|export, _| drop(export.outcomes.remove(1))),
+            ["I1", "I3", "I4"]
+        );
         assert_eq!(
             broken(|export, _| export.outcomes.push(outcome(1, "B", Outcome::Accepted))),
             ["I1", "I4"]
         );
-        assert_eq!(broken(|export, _| export.outcomes[0].user_id = "z".into()), ["I1"]);
-        assert_eq!(broken(|export, _| export.outcomes[0].item_index = 9), ["I1", "I3"]);
+        assert_eq!(
+            broken(|export, _| export.outcomes[0].user_id = "z".into()),
+            ["I1"]
+        );
+        assert_eq!(
+            broken(|export, _| export.outcomes[0].item_index = 9),
+            ["I1", "I3"]
+        );
         assert_eq!(broken(|_, ledger| ledger.push(sent(&["A"]))), ["I2"]);
         assert_eq!(broken(|_, ledger| ledger[0].delivered.truncate(1)), ["I3"]);
         assert_eq!(broken(|_, ledger| ledger.push(sent(&["stranger"]))), ["I3"]);

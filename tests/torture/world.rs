@@ -29,7 +29,10 @@ pub(crate) struct World {
 
 enum Store {
     File(PathBuf),
-    Database { server: &'static Server, url: String },
+    Database {
+        server: &'static Server,
+        url: String,
+    },
 }
 
 impl World {
@@ -95,9 +98,7 @@ impl World {
                 connection.close().await.unwrap();
                 answer.unwrap_or_default()
             }
-            Store::Database { server, url } => {
-                server.query(url.rsplit('/').next().unwrap(), sql)
-            }
+            Store::Database { server, url } => server.query(url.rsplit('/').next().unwrap(), sql),
         }
     }
 
