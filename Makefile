@@ -37,8 +37,11 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 	cargo run --locked -- dev
 
 .PHONY: test
-test: compiler ## Run every test
-	$(call say,run every test)
+test: test-rust strangers ## Run every test
+
+.PHONY: test-rust
+test-rust: compiler ## Run the tests that need cargo alone
+	$(call say,run the tests in Rust)
 	cargo test --locked
 
 .PHONY: torture
@@ -49,6 +52,10 @@ torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md t
 	time cargo test --locked --test torture -- --ignored --nocapture --test-threads=1 r2:: r14::
 	$(call say,everything else in a release build)
 	time cargo test --locked --release --test torture -- --ignored --nocapture --test-threads=1 --skip r2:: --skip r14::
+
+.PHONY: strangers
+strangers: compiler ## Run other people's WeCom SDKs against the sandbox
+	tests/strangers/run
 
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies

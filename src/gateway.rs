@@ -42,6 +42,8 @@ pub const SECRET_KEYS: [&str; 3] = ["secret", "contacts_secret", "proxy"];
 const DECODE_LIMIT_BYTES: usize = 5 * 1024 * 1024;
 /// Largest message that is written.
 const ENCODE_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// How often the store is asked whether it is there.
+const STORE_LOOK: Duration = Duration::from_secs(5);
 /// How often old request ids and logins are swept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// How long sends and logins under way may take after the last connection has ended.
@@ -103,7 +105,7 @@ impl Config {
         faults.extend(self.grpc.faults());
         faults.extend(self.login.faults());
         faults.extend(self.wecom.faults());
-        let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
+        let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default(), None);
         faults.extend(clients.err().into_iter().flatten());
         match Access::new(&self.callers) {
             Err(more) => faults.extend(more),
@@ -174,12 +176,13 @@ impl Gateway {
         let mut registry = telemetry::registry();
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
-        let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
         let access = Access::new(&callers).map_err(joined)?;
         let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
+        let sharing = None;
+        let clients = wecom::build(&wecom, &apps, &wecom_metrics, sharing).map_err(joined)?;
 
         let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
         let logins = Logins::new(&login, store.clone());
@@ -312,6 +315,7 @@ impl Gateway {
             background.spawn(client.run(last.clone()));
         }
         background.spawn(sweep(store.clone(), last.clone()));
+        background.spawn(watch_store(store.clone(), health.clone(), last.clone()));
         background.spawn({
             let (health, shutdown) = (health.clone(), shutdown.clone());
             async move {
@@ -461,6 +465,20 @@ fn routes(
                 .context("reflection v1alpha")?,
         )
         .prepare())
+}
+
+/// Tells the health of bulk sends, which without the store cannot be. The rest goes on.
+async fn watch_store(store: Store, health: health::State, shutdown: CancellationToken) {
+    let name = service_name::<BulkServiceServer<BulkService>>();
+    let look = async || {
+        let here = store.ping().await;
+        if let Err(error) = &here {
+            tracing::warn!("the store does not answer: {error}");
+        }
+        health.set(&name, here.is_ok());
+        tokio::time::sleep(STORE_LOOK).await;
+    };
+    while shutdown.run_until_cancelled(look()).await.is_some() {}
 }
 
 async fn sweep(store: Store, shutdown: CancellationToken) {

@@ -24,7 +24,7 @@ pub(super) async fn make(client: &Client, cargo: &Cargo, deadline: Instant) -> A
     trap::point("sent");
     match answered {
         Ok(sent) => taken(cargo, &sent),
-        Err(error) => refused(cargo, &batch, error),
+        Err(error) => refused(&batch, error),
     }
 }
 
@@ -37,14 +37,12 @@ fn taken(cargo: &Cargo, sent: &Sent) -> Answer {
     }
 }
 
-fn refused(cargo: &Cargo, batch: &Rendered, error: Error) -> Answer {
+fn refused(batch: &Rendered, error: Error) -> Answer {
     let detail = error.to_string();
     let unreachable = |detail| Answer::Held(Hold::Unreachable { detail });
     match error {
         Error::Refused { refusal, .. } => by_wecom(batch, refusal),
-        Error::AllRecipientsInvalid { recipients, .. } => Answer::AllInvalid {
-            unlicensed: places(cargo, &recipients.unlicensed_user_ids),
-        },
+        Error::AllRecipientsInvalid { .. } => Answer::AllInvalid,
         Error::Paced(held) => {
             let reason = match held.scope {
                 Scope::One => {

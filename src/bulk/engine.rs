@@ -68,13 +68,13 @@ impl Engine {
 
     /// Jobs of `caller`, newest first.
     pub async fn jobs(&self, caller: &str, filter: &Filter) -> Result<Vec<Job>> {
-        Ok(self.0.store.jobs(caller, filter).await?)
+        Ok(self.0.store.jobs(Some(caller), filter).await?)
     }
 
     /// Asks a job to end, and gives it as it stands then. One that has ended stays as it is.
     pub async fn cancel(&self, caller: &str, job_id: &str) -> Result<Job> {
         let store = &self.0.store;
-        let job = store.request_cancel(caller, job_id, now_ms()).await?;
+        let job = store.request_cancel(Some(caller), job_id, now_ms()).await?;
         let job = job.ok_or(Error::NotFound)?;
         self.wake(&job.app);
         Ok(job)

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call;
 use super::engine::{Engine, now_ms};
-use super::job::{Answer, Dispatcher, Hold, Input};
+use super::job::{Answer, Dispatcher, Input};
 use crate::store::{self, Changes, Committed, JobId, LEASE_LIFE, Lease};
 use crate::wecom::Client;
 
@@ -194,8 +194,8 @@ impl<'a> Held<'a> {
     /// Writes down what is decided, and makes the calls, until there is nothing to decide.
     async fn settle(&mut self, draining: bool) -> Result<(), Lost> {
         loop {
-            let may_claim = !draining && self.is_trusted();
-            let changes = self.dispatcher.step(self.clock.now_ms(), may_claim);
+            self.dispatcher.admit(!draining && self.is_trusted());
+            let changes = self.dispatcher.step(self.clock.now_ms());
             if changes == Changes::default() {
                 return Ok(());
             }
@@ -252,16 +252,11 @@ impl<'a> Held<'a> {
         for job in committed.cancelled {
             self.dispatcher.handle(Input::CancelRequested(job), now_ms);
         }
-        let mut claimed: HashSet<(JobId, u32)> = HashSet::new();
-        for (job, index, cargo) in committed.claimed {
-            claimed.insert((job.clone(), index));
-            if !self.is_trusted() {
-                let detail = "the lease ran out before the call".to_owned();
-                let answer = Answer::Held(Hold::Unreachable { detail });
-                let input = Input::Answered(job, index, answer);
-                self.dispatcher.handle(input, now_ms);
-                continue;
-            }
+        let mut begun: HashSet<(JobId, u32)> = HashSet::new();
+        // A commit may have taken so long that the lease is not sure to outlast the calls.
+        let trusted = self.is_trusted();
+        for (job, index, cargo) in committed.claimed.into_iter().filter(|_| trusted) {
+            begun.insert((job.clone(), index));
             let client = self.lane.client.clone();
             let deadline = Instant::now() + CALL_TIMEOUT;
             self.calls.spawn(async move {
@@ -271,7 +266,7 @@ impl<'a> Held<'a> {
             });
         }
         for (job, batch) in &changes.claims {
-            if !claimed.contains(&(job.clone(), batch.index)) {
+            if !begun.contains(&(job.clone(), batch.index)) {
                 let input = Input::Unclaimed(job.clone(), batch.index);
                 self.dispatcher.handle(input, now_ms);
             }

@@ -15,6 +15,7 @@ use super::upload::Upload;
 use super::{convert, pb, status};
 use crate::bulk::{self, Engine, Sight};
 use crate::store::Job;
+use crate::wecom::Violation;
 
 /// Uploads received at once; further ones wait unread. Each has its items in memory: a million
 /// take some 40 MiB.
@@ -47,7 +48,7 @@ impl BulkService {
 
     /// The job of a caller.
     async fn job(&self, caller: &Admitted, job_id: &str) -> Result<Job, Status> {
-        let job = self.engine.job(caller.name(), job_id).await;
+        let job = self.engine.job(caller.name(), required(job_id)?).await;
         job.map_err(|error| status::bulk(&error))
     }
 
@@ -157,7 +158,7 @@ impl pb::bulk_service_server::BulkService for BulkService {
         request: Request<pb::CancelBulkJobRequest>,
     ) -> Result<Response<pb::CancelBulkJobResponse>, Status> {
         let caller = self.callers.admit(&request, "BulkService/CancelBulkJob")?;
-        let job_id = &request.get_ref().job_id;
+        let job_id = required(&request.get_ref().job_id)?;
         let job = self.engine.cancel(caller.name(), job_id).await;
         let job = job.map_err(|error| status::bulk(&error))?;
         Ok(Response::new(pb::CancelBulkJobResponse {
@@ -195,6 +196,13 @@ impl pb::bulk_service_server::BulkService for BulkService {
         });
         let parts = parts.take_until(self.closing.clone().cancelled_owned());
         Ok(Response::new(parts.boxed()))
+    }
+}
+
+fn required(job_id: &str) -> Result<&str, Status> {
+    match job_id {
+        "" => Err(status::invalid(vec![Violation::new("job_id", "required")])),
+        some => Ok(some),
     }
 }
 

@@ -10,6 +10,7 @@ mod access;
 mod app_chat;
 mod auth;
 mod bad_input;
+mod bulk;
 mod faults;
 mod gateway;
 mod harness;
