@@ -21,7 +21,8 @@ pub(in crate::bulk) use self::dispatcher::Dispatcher;
 /// What a dispatcher is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Input {
-    /// A job that it did not have.
+    /// A job that it never had. One that it has is left as it is; but one that has ended in a step
+    /// whose commit is still under way looks open on disk, so the driver keeps which it gave.
     Opened(OpenJob),
     /// A job was asked to end.
     CancelRequested(JobId),

@@ -60,10 +60,16 @@ impl Lane {
     /// Holds the lane whenever the app has open jobs, until `shutdown`.
     pub(super) async fn run(self, shutdown: CancellationToken) {
         loop {
-            let wait = match self.turn(&shutdown).await {
-                Ok(wait) => wait,
-                Err(error) => {
+            // The dispatcher panics rather than count wrong; the store has the truth.
+            let turn = AssertUnwindSafe(self.turn(&shutdown)).catch_unwind();
+            let wait = match turn.await {
+                Ok(Ok(wait)) => wait,
+                Ok(Err(error)) => {
                     tracing::error!(app = self.app(), "bulk jobs wait for the store: {error}");
+                    RETRY
+                }
+                Err(_) => {
+                    tracing::error!(app = self.app(), "the lane of bulk jobs begins anew");
                     RETRY
                 }
             };

@@ -13,6 +13,8 @@ mod metrics;
 mod outcome;
 mod plan;
 mod recall;
+#[cfg(test)]
+mod sim;
 mod trap;
 mod upload;
 mod watch;

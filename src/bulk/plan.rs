@@ -9,7 +9,7 @@ use crate::store::{Items, NewBatch};
 /// <https://developer.work.weixin.qq.com/document/path/90236>
 const BATCH_ITEMS_MAX: usize = 1_000;
 
-/// Items as they arrive: 18 bytes and the user id for each.
+/// Items as they arrive: 8 bytes and the user id for each.
 #[derive(Default)]
 pub(super) struct Plan {
     user_ids: String,
@@ -60,6 +60,11 @@ impl Plan {
     /// Members with several messages get batches of their own, so that waiting for their limit
     /// delays nobody else.
     pub(super) fn finish(self) -> Planned {
+        self.cut(BATCH_ITEMS_MAX)
+    }
+
+    /// The same with batches of `most` items.
+    pub(super) fn cut(self, most: usize) -> Planned {
         let kinds = self.kinds();
         let contents = self
             .contents
@@ -78,7 +83,7 @@ impl Plan {
             };
             let at = &mut filling[content as usize][kind];
             let batch = match *at {
-                Some(batch) if batches[batch].items.indexes.len() < BATCH_ITEMS_MAX => batch,
+                Some(batch) if batches[batch].items.indexes.len() < most => batch,
                 _ => {
                     let items = Items::default();
                     batches.push(NewBatch { content, items });

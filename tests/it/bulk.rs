@@ -224,15 +224,11 @@ async fn the_other_examples_name_jobs_and_are_answered() {
     let rest = bulk.watch_bulk_job(watch).await.unwrap().into_inner();
     let rest: Vec<_> = rest.map(Result::unwrap).collect().await;
     assert_eq!(rest, events[1..]);
-    let get = pb::GetBulkJobRequest {
-        job_id: job_id.clone(),
-        ..example("GetBulkJobRequest", "get_bulk_job")
-    };
+    let mut get: pb::GetBulkJobRequest = example("GetBulkJobRequest", "get_bulk_job");
+    get.job_id = job_id.clone();
     let job = bulk.get_bulk_job(get).await.unwrap().into_inner().job;
-    let cancel = pb::CancelBulkJobRequest {
-        job_id: job_id.clone(),
-        ..example("CancelBulkJobRequest", "cancel_bulk_job")
-    };
+    let mut cancel: pb::CancelBulkJobRequest = example("CancelBulkJobRequest", "cancel_bulk_job");
+    cancel.job_id = job_id.clone();
     let cancelled = bulk.cancel_bulk_job(cancel).await.unwrap().into_inner();
     assert_eq!(cancelled.job, job, "a job that has ended stays as it is");
     let list: pb::ListBulkJobsRequest = example("ListBulkJobsRequest", "list_bulk_jobs");
@@ -248,10 +244,8 @@ async fn the_other_examples_name_jobs_and_are_answered() {
         .unwrap()
         .into_inner();
     assert_eq!(parts.message().await.unwrap().unwrap().outcomes.len(), 1);
-    let recall = pb::RecallBulkJobRequest {
-        job_id,
-        ..example("RecallBulkJobRequest", "recall_bulk_job")
-    };
+    let mut recall: pb::RecallBulkJobRequest = example("RecallBulkJobRequest", "recall_bulk_job");
+    recall.job_id = job_id;
     let recalled = bulk
         .recall_bulk_job(recall.clone())
         .await

@@ -63,22 +63,16 @@ impl Dispatcher {
             open: true,
             in_flight: 0,
             now_ms,
-            latest_ms: now_ms,
+            latest_ms: lease.latest_ms.max(now_ms),
             touched: BTreeSet::new(),
             dirty: BTreeSet::new(),
             splits: Vec::new(),
             settled: Vec::new(),
         };
-        let went_back = now_ms < lease.latest_ms - CLOCK_TOLERANCE_MS;
-        for mut job in jobs {
-            if went_back {
-                job.batches.iter_mut().for_each(rules::distrust);
-            }
+        for job in jobs {
             dispatcher.open(job, now_ms);
         }
-        if !went_back {
-            dispatcher.latest_ms = now_ms.max(lease.latest_ms);
-        }
+        dispatcher.observe(now_ms);
         dispatcher
     }
 
@@ -109,6 +103,10 @@ impl Dispatcher {
 
     /// Everything to be written down now, claims for free places included. The calls of the claims
     /// may begin once it is committed.
+    ///
+    /// To be called every few seconds even when nothing happens, best with each renewal of the
+    /// lease: a clock that is set back between two calls is noticed only if it was set back by
+    /// more than the time between them.
     pub(in crate::bulk) fn step(&mut self, now_ms: i64) -> Changes {
         self.observe(now_ms);
         self.lane.tick(now_ms);
@@ -162,6 +160,14 @@ impl Dispatcher {
         }
         self.lane.clock_went_back(self.latest_ms - now_ms, now_ms);
         self.latest_ms = now_ms;
+        self.distrust();
+        // The times that they wait for may be far away now.
+        self.release(i64::MAX);
+    }
+
+    /// Nobody knows any more how long ago attempts began. That is written down, since the clock
+    /// may be set right again before the next holder comes.
+    fn distrust(&mut self) {
         for (number, open) in &mut self.jobs {
             for (index, slot) in &mut open.slots {
                 rules::distrust(&mut slot.batch);
@@ -171,8 +177,6 @@ impl Dispatcher {
                 }
             }
         }
-        // The times that they wait for may be far away now.
-        self.release(i64::MAX);
     }
 
     fn open(&mut self, open: OpenJob, now_ms: i64) {

@@ -263,7 +263,7 @@ fn exceptions(batch: &Batch, invalid: &[u16], unlicensed: &[u16]) -> Vec<(u16, O
     places
 }
 
-pub(super) fn settlement(outcome: Outcome, errcode: i64, detail: String, at_ms: i64) -> Settlement {
+fn settlement(outcome: Outcome, errcode: i64, detail: String, at_ms: i64) -> Settlement {
     Settlement {
         outcome,
         errcode,

@@ -472,3 +472,30 @@ fn a_members_limit_delays_its_batch_only() {
     assert!(lane.step(NOON + 39_999).claims.is_empty());
     assert_eq!(claimed(&lane.step(NOON + 40_000)), [("a", 0)]);
 }
+
+#[test]
+#[ignore = "a measurement: cargo test --release many_batches -- --ignored --nocapture"]
+#[expect(clippy::disallowed_types, clippy::disallowed_macros)]
+fn many_batches_cost_what_happens() {
+    let jobs = (0..100).map(|number| job(&format!("job{number}"), some(1_000)));
+    let began = std::time::Instant::now();
+    let mut lane = dispatcher(jobs.collect());
+    let opened = began.elapsed();
+    let mut now = NOON;
+    let mut steps = 0;
+    loop {
+        let changes = lane.step(now);
+        steps += 1;
+        if changes.claims.is_empty() {
+            break;
+        }
+        for (id, batch) in changes.claims {
+            answer(&mut lane, &id, batch.index, sent(), now);
+        }
+        now += 50;
+    }
+    println!(
+        "opened in {opened:?}, {steps} steps by {:?}",
+        began.elapsed()
+    );
+}
