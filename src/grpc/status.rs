@@ -321,13 +321,20 @@ pub fn api_path_not_listed(path: &str) -> Status {
 /// The status of a failed store.
 pub fn store(error: &store::Error) -> Status {
     tracing::error!("the store failed: {error}");
-    Builder::new(
-        Code::Unavailable,
-        ErrorReason::StoreUnavailable,
-        "the gateway's store cannot be used now; nothing was sent",
-    )
-    .retry_after(STORE_WAIT)
-    .build()
+    let (code, reason, message) = match error {
+        store::Error::Full(_) => (
+            Code::ResourceExhausted,
+            ErrorReason::StoreFull,
+            "the disk of the gateway's store is full; nothing was sent",
+        ),
+        _ => (
+            Code::Unavailable,
+            ErrorReason::StoreUnavailable,
+            "the gateway's store cannot be used now; nothing was sent",
+        ),
+    };
+    let status = Builder::new(code, reason, message);
+    status.retry_after(STORE_WAIT).build()
 }
 
 /// The status of a session token that is not taken.
