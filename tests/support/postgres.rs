@@ -78,10 +78,12 @@ impl Server {
 
     /// Breaks every connection, recovers from the log like after a crash, and serves again.
     pub fn crash_and_restart(&self) {
-        let data = self.folder.join("data");
         run(unprivileged(self.binaries.join("pg_ctl"))
             .arg("-D")
-            .arg(data)
+            .arg(self.folder.join("data"))
+            // Or the server would keep our end of the pipe.
+            .arg("-l")
+            .arg(self.folder.join("server.log"))
             .args(["-w", "-s", "-m", "immediate", "restart"]));
     }
 
