@@ -56,6 +56,15 @@ browser: compiler ## Log in through the example with a real browser
 	$(call say,log in with chromium)
 	cargo test --locked --test it auth::browser -- --ignored
 
+.PHONY: torture
+torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour, as root
+	$(call need,strace,strace)
+	$(call need,psql,postgresql)
+	$(call say,abort at every crash point: the traps are in debug builds only)
+	time cargo test --locked --test torture -- --ignored --nocapture --test-threads=1 r2:: r14::
+	$(call say,everything else in a release build)
+	time cargo test --locked --release --test torture -- --ignored --nocapture --test-threads=1 --skip r2:: --skip r14::
+
 .PHONY: strangers
 strangers: compiler ## Run other people's WeCom SDKs against the sandbox
 	tests/strangers/run

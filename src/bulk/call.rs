@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::job::{Answer, Hold, PauseReason};
+use super::trap;
 use crate::store::Cargo;
 use crate::wecom::errcode::Class;
 use crate::wecom::message::is_by_one_recipient;
@@ -17,7 +18,11 @@ const BUSY: i64 = -1;
 /// Sends what a batch carries.
 pub(super) async fn make(client: &Client, cargo: &Cargo, deadline: Instant) -> Answer {
     let batch = Rendered::batch(&cargo.items.user_ids, &cargo.content);
-    match client.call(&batch, deadline).await {
+    trap::point("send");
+    trap::call(&cargo.items.user_ids);
+    let answered = client.call(&batch, deadline).await;
+    trap::point("sent");
+    match answered {
         Ok(sent) => taken(cargo, &sent),
         Err(error) => refused(&batch, error),
     }

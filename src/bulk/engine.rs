@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::error::{Error, Result};
 use super::lane::Lane;
 use super::metrics::Metrics;
+use super::trap;
 use crate::store::{Filter, Job, JobId, Store};
 use crate::wecom::Client;
 
@@ -80,6 +81,7 @@ impl Engine {
     }
 
     pub(super) fn store(&self) -> &Store {
+        trap::point("store");
         &self.0.store
     }
 

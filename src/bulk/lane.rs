@@ -226,7 +226,8 @@ impl<'a> Held<'a> {
                 }
                 Err(error) => error,
             };
-            if !matches!(error, store::Error::Unavailable(_) | store::Error::Full(_)) {
+            use store::Error::{Conflict, Full, Unavailable};
+            if !matches!(error, Unavailable(_) | Full(_) | Conflict(_)) {
                 // What a failed disk has kept, only the next start can tell.
                 tracing::error!(app = self.lane.app(), "bulk jobs stop: {error}");
                 self.lane.engine.broken().cancel();

@@ -15,6 +15,7 @@ mod plan;
 mod recall;
 #[cfg(test)]
 mod sim;
+mod trap;
 mod upload;
 mod watch;
 

@@ -9,6 +9,7 @@ use super::engine::{Engine, now_ms};
 use super::error::{Error, Result};
 use super::job::Event;
 use super::plan::Plan;
+use super::trap;
 use crate::store::{Create, JobId, NewJob};
 use crate::wecom::Client;
 use crate::wecom::message::{DuplicateCheck, Send};
@@ -157,6 +158,7 @@ impl Engine {
         };
         match store.create_job(job, accepted_at_ms).await? {
             Create::Created => {
+                trap::point("accepted");
                 self.wake(client.name());
                 Ok(Submitted {
                     job_id: id,

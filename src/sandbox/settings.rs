@@ -1,6 +1,7 @@
 //! What the sandbox corp looks like, and which of WeCom's undocumented ways it takes.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Settings {
     pub directory: Directory,
     /// The switches; `PUT /sandbox/settings` changes them at run time.
     pub modes: Modes,
+    /// File to which each message/send adds a line, for those who check a gateway that is
+    /// killed; `None` writes nothing.
+    pub ledger_file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -41,6 +45,7 @@ impl Settings {
                 ..Directory::default()
             },
             modes: Modes::default(),
+            ledger_file: None,
         }
     }
 
@@ -57,6 +62,7 @@ impl Settings {
                 old_apps: vec![demo::OLD_APP],
                 ..Modes::default()
             },
+            ledger_file: None,
         }
     }
 

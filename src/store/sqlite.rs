@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection as _};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
@@ -64,7 +64,18 @@ async fn in_file(path: &Path) -> Result<(SqlitePool, SqlitePool, Option<File>)> 
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .disable_statement_logging();
-    let writer = pool(1).connect_with(options.clone()).await?;
+    let writer = pool(1)
+        // SQLite ends a transaction by itself when the disk is full or fails. sqlx takes the
+        // failed ROLLBACK for one that is still to come, and would refuse every later BEGIN.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // A ROLLBACK that is under way comes first.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+        .connect_with(options.clone())
+        .await?;
     let readers = pool(READERS).connect_lazy_with(options.read_only(true));
     Ok((writer, readers, Some(lock)))
 }

@@ -82,6 +82,7 @@ impl Server {
         run(unprivileged(self.binaries.join("pg_ctl"))
             .arg("-D")
             .arg(data)
+            // Or the server would keep our end of the pipe.
             .arg("-l")
             .arg(self.folder.join("server.log"))
             .args(["-w", "-s", "-m", "immediate", "restart"]));
@@ -141,7 +142,7 @@ const PREPARE: &str = r#"
     mkdir "$2"
     cd "$2"
     printf %s "$3" > password
-    "$1/initdb" -D data -U postgres -E UTF8 --locale=C.UTF-8 --auth-local=trust \
+    "$1/initdb" -D "$2/data" -U postgres -E UTF8 --locale=C.UTF-8 --auth-local=trust \
         --auth-host=scram-sha-256 --pwfile=password > initdb.log
     cat >> data/postgresql.conf <<END
 port = $4
@@ -150,7 +151,7 @@ unix_socket_directories = '$2'
 fsync = on
 max_connections = 200
 END
-    "$1/pg_ctl" -D "$2/data" -l server.log -w -s start > /dev/null
+    "$1/pg_ctl" -D "$2/data" -l "$2/server.log" -w -s start > /dev/null
 "#;
 
 const KEEP: &str = r#"

@@ -19,6 +19,7 @@ use crate::sandbox::corp::Corp;
 use crate::sandbox::duplicate;
 use crate::sandbox::inbox::Message;
 use crate::sandbox::settings::{DuplicateAnswer, StraySafe};
+use crate::sandbox::witness::Delivery;
 
 mod recall;
 mod statistics;
@@ -120,10 +121,16 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
         offset_ms: corp.clock.offset_ms(),
     };
     deliver(corp, app, &resolved, &mut message);
-    let answer = receipt(&message, resolved.lists(corp.modes.empty_lists));
+    let mut answer = receipt(&message, resolved.lists(corp.modes.empty_lists));
     if let Some((print, window)) = print {
         corp.duplicates.remember(print, window, answer.clone());
     }
+    answer.delivery = Some(Delivery {
+        delivered: message.delivered_to.clone(),
+        dropped: message.dropped.clone(),
+        unlicensed: message.unlicensed.clone(),
+        invalid: message.invalid.users.clone(),
+    });
     corp.inbox.push(message);
     Ok(answer)
 }

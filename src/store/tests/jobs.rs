@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NOW, engines, execute};
+use super::{NOW, engines, execute, open, url_in};
 use crate::store::error::Error;
 use crate::store::jobs::{
     AppBacklog, Backlog, Batch, BatchState, Changes, Counts, Create, Event, Filter, Items,
@@ -264,6 +264,17 @@ async fn waiting_items_have_a_limit_over_all_callers() {
         assert_eq!(create(&store, huge("j4", 5)).await, Create::Created);
         assert_eq!(create(&store, huge("j5", 1)).await, Create::TooManyItems);
     }
+}
+
+#[tokio::test]
+async fn transaction_that_sqlite_ended_by_itself_does_not_spoil_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&url_in(folder.path())).await.unwrap();
+    let mut session = store.engine.begin().await.unwrap();
+    // As it does when the disk is full.
+    session.execute("ROLLBACK", &[]).await.unwrap();
+    session.commit().await.unwrap_err();
+    assert_eq!(create(&store, job("one", 1, 1)).await, Create::Created);
 }
 
 #[tokio::test]
