@@ -11,12 +11,14 @@ use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 use super::pb::ErrorReason;
 use crate::wecom::errcode::{self, Class};
 use crate::wecom::{self, Held, Refusal, Violation};
-use crate::{access, session, store};
+use crate::{access, bulk, session, store};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "wecomgw";
 /// What callers wait when the store is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
+/// What callers wait when too many bulk jobs are open.
+const BULK_WAIT: Duration = Duration::from_secs(60);
 /// Statuses travel in a header, of which some clients read 8 KiB in all. Lists are
 /// cut to fit, with their details as Base64 and room for the rest: each list of ids
 /// in the metadata …
@@ -147,6 +149,7 @@ fn wecom_with(error: &wecom::Error, more: impl FnOnce(Builder) -> Builder) -> St
     let builder = match error {
         Error::Invalid(violations) => return invalid(violations.clone()),
         Error::Paced(Held {
+            scope: _,
             subject,
             limit,
             retry_after,
@@ -325,7 +328,11 @@ pub fn store(error: &store::Error) -> Status {
             ErrorReason::StoreFull,
             "the disk of the gateway's store is full; nothing was sent",
         ),
-        Error::Unavailable(_) | Error::InUse(_) | Error::Io(_) => Builder::new(
+        Error::Unavailable(_)
+        | Error::InUse(_)
+        | Error::Io(_)
+        | Error::LaneLost
+        | Error::Conflict(_) => Builder::new(
             Code::Unavailable,
             ErrorReason::StoreUnavailable,
             "the gateway's store cannot be used now; nothing was sent",
@@ -403,6 +410,60 @@ fn shown(text: &str) -> String {
 pub fn shutting_down() -> Status {
     let message = "the gateway is shutting down; another replica goes on";
     Builder::new(Code::Unavailable, ErrorReason::ShuttingDown, message).build()
+}
+
+/// The status of a stream of events that ends before its job does.
+pub fn events_cut(reason: ErrorReason, last_sequence: u64) -> Status {
+    let message = match reason {
+        ErrorReason::ShuttingDown => "the gateway is shutting down; go on elsewhere",
+        _ => "a stream lives 30 minutes",
+    };
+    let message = format!("{message}, with WatchBulkJob after sequence {last_sequence}");
+    Builder::new(Code::Unavailable, reason, message)
+        .with("last_sequence", last_sequence.to_string())
+        .retry_after(Duration::ZERO)
+        .build()
+}
+
+/// The status of a stream whose caller's time is over.
+pub fn deadline() -> Status {
+    let message = "the caller's deadline passed; the job goes on";
+    let reason = ErrorReason::DeadlineExceeded;
+    Builder::new(Code::DeadlineExceeded, reason, message).build()
+}
+
+/// The status of a failed call about bulk jobs.
+pub fn bulk(error: &bulk::Error) -> Status {
+    use bulk::Error;
+    let message = error.to_string();
+    match error {
+        Error::Wecom(error) => return wecom(error),
+        Error::Store(error) => return store(error),
+        Error::Internal(message) => return internal(message),
+        Error::NotFound => Builder::new(Code::NotFound, ErrorReason::JobNotFound, message),
+        Error::NotFinished => Builder::new(
+            Code::FailedPrecondition,
+            ErrorReason::JobNotFinished,
+            message,
+        ),
+        Error::SequenceOutOfRange { last } => {
+            Builder::new(Code::OutOfRange, ErrorReason::SequenceOutOfRange, message)
+                .with("first_sequence", "1")
+                .with("last_sequence", last.to_string())
+        }
+        Error::RequestIdReused(job_id) => {
+            Builder::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message)
+                .with("job_id", job_id)
+        }
+        Error::TooManyJobs | Error::TooManyItems => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::BulkLimitReached,
+            &message,
+        )
+        .quota("bulk", message)
+        .retry_after(BULK_WAIT),
+    }
+    .build()
 }
 
 /// The status of a request id that was used for another request.

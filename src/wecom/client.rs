@@ -23,7 +23,7 @@ use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings};
-use super::token::{self, AccessToken, Source, Token, TokenState, Tokens};
+use super::token::{self, AccessToken, Sharing, Source, Token, TokenState, Tokens};
 use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
@@ -75,13 +75,15 @@ pub struct AppState {
     pub circuit_open: bool,
 }
 
-/// Builds a client for each app, or tells every fault of the settings.
+/// Builds a client for each app, or tells every fault of the settings. With `sharing` the
+/// replicas share their access tokens.
 pub fn build(
     settings: &Settings,
     apps: &[App],
     metrics: &Metrics,
+    sharing: Option<Arc<dyn Sharing>>,
 ) -> std::result::Result<Vec<Client>, Vec<String>> {
-    let tokens: Tokens = moka::future::Cache::builder().build();
+    let tokens = Tokens::new(sharing);
     let mut corps: HashMap<String, Arc<Corp>> = HashMap::new();
     let mut clients: Vec<Client> = Vec::new();
     let mut faults = Vec::new();
@@ -237,6 +239,11 @@ impl Client {
         let mut rendered = RenderedCardUpdate::new(update, self.agent_id())?;
         rendered.uploads = uploads;
         Ok(rendered)
+    }
+
+    /// Under which of its names the task card goes out.
+    pub(super) fn task_card_name(&self) -> TaskCardName {
+        self.0.task_card_name
     }
 
     /// The chats whose members are known.

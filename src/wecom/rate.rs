@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::auth::CorpTickets;
 use super::call::Call;
-use super::error::Held;
+use super::error::{Held, Scope};
 
 mod chat;
 
@@ -26,6 +26,10 @@ mod chat;
 const MEMBER_PER_MINUTE: usize = 30;
 /// Messages from one app to one member in an hour; WeCom drops the rest.
 const MEMBER_PER_HOUR: usize = 1000;
+/// What a bulk job takes of both at most, so that a message which a person waits for
+/// still passes.
+const BULK_PER_MINUTE: usize = 25;
+const BULK_PER_HOUR: usize = 900;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Calls of one API by one corp: 10 000 a minute. A bucket that starts full lets
@@ -82,6 +86,7 @@ impl Corp {
         });
         // What is enforced, and what it stays below.
         let held = |burst: NonZeroU32, refill: NonZeroU32, unit: &str, wecom: &str, wait| Held {
+            scope: Scope::Path,
             subject: format!("api:{path}"),
             limit: format!(
                 "{burst} calls of {path} by the corp at once and {refill} a{unit} beyond, within WeCom's {wecom} a{unit}"
@@ -120,6 +125,34 @@ struct State {
     day: u64,
     day_used: u64,
     lanes: Lanes,
+}
+
+/// Messages to one member that a call may bring it to.
+#[derive(Clone, Copy)]
+pub(super) struct MemberLimits {
+    minute: usize,
+    hour: usize,
+}
+
+impl MemberLimits {
+    /// All that WeCom lets through.
+    const ALL: Self = Self {
+        minute: MEMBER_PER_MINUTE,
+        hour: MEMBER_PER_HOUR,
+    };
+    /// What is left to bulk jobs.
+    const BULK: Self = Self {
+        minute: BULK_PER_MINUTE,
+        hour: BULK_PER_HOUR,
+    };
+
+    fn of<C: Call>(call: &C) -> Self {
+        if call.leaves_room() {
+            Self::BULK
+        } else {
+            Self::ALL
+        }
+    }
 }
 
 /// Ticks at which a member was sent to; most members have one or two.
@@ -214,7 +247,8 @@ impl Pace {
             Some(share) => Some(self.take_chat(share, chat::Day::at(SystemTime::now()))?),
             None => None,
         };
-        match self.take(call.path(), call.members(), C::BASE_LIMITED) {
+        let limits = MemberLimits::of(call);
+        match self.take(call.path(), call.members(), limits, C::BASE_LIMITED) {
             Ok(ticket) => Ok(Taken { ticket, chat }),
             Err(held) => {
                 self.give_back_chat(share, chat.as_ref());
@@ -232,7 +266,8 @@ impl Pace {
     /// Whether the call may go out now; nothing is taken.
     pub(super) fn check(&self, path: &'static str, members: &[String]) -> Result<(), Held> {
         let mut state = lock(&self.state);
-        self.check_locked(&mut state, path, members, shanghai_day(SystemTime::now()))
+        let day = shanghai_day(SystemTime::now());
+        self.check_locked(&mut state, path, members, MemberLimits::ALL, day)
     }
 
     /// Takes the call's share of every limit, or of none.
@@ -240,11 +275,12 @@ impl Pace {
         &self,
         path: &'static str,
         members: &[String],
+        limits: MemberLimits,
         base_limited: bool,
     ) -> Result<Ticket, Held> {
         let day = shanghai_day(SystemTime::now());
         let mut state = lock(&self.state);
-        self.check_locked(&mut state, path, members, day)?;
+        self.check_locked(&mut state, path, members, limits, day)?;
         if base_limited {
             self.corp.take(path)?;
         }
@@ -315,10 +351,12 @@ impl Pace {
         state: &mut State,
         path: &'static str,
         members: &[String],
+        limits: MemberLimits,
         day: u64,
     ) -> Result<(), Held> {
         if let Some((subject, retry_after)) = self.closed(state, path) {
             return Err(Held {
+                scope: Scope::Path,
                 subject,
                 limit: format!("WeCom's frequency limit of {path}"),
                 retry_after,
@@ -332,6 +370,7 @@ impl Pace {
             && state.day_used + members.len() as u64 > daily
         {
             return Err(Held {
+                scope: Scope::Day,
                 subject: format!("app:{}", self.app),
                 limit: format!("{daily} person-messages a day"),
                 retry_after: until_shanghai_midnight(SystemTime::now()),
@@ -347,16 +386,15 @@ impl Pace {
                 .take_while(|at| **at + ticks(HOUR) <= now)
                 .count();
             log.drain(..old);
-            for (limit, window, unit) in [
-                (MEMBER_PER_MINUTE, MINUTE, "min"),
-                (MEMBER_PER_HOUR, HOUR, "h"),
-            ] {
+            for (limit, window, unit) in [(limits.minute, MINUTE, "min"), (limits.hour, HOUR, "h")]
+            {
                 let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else {
                     continue;
                 };
                 let free_at = oldest + ticks(window);
                 if free_at > now {
                     return Err(Held {
+                        scope: Scope::One,
                         subject: format!("user:{member}"),
                         limit: format!("{limit}/{unit} messages to one member"),
                         retry_after: TICK * (free_at - now),
@@ -455,19 +493,22 @@ mod tests {
         let pace = pace();
         let member = to(&["zhangsan"]);
         for _ in 0..30 {
-            pace.take(SEND, &member, false).unwrap();
+            pace.take(SEND, &member, MemberLimits::ALL, false).unwrap();
             advance(Duration::from_millis(100)).await;
         }
         let held = pace
-            .take(SEND, &to(&["ZhangSan"]), false)
+            .take(SEND, &to(&["ZhangSan"]), MemberLimits::ALL, false)
             .map(|_| ())
             .unwrap_err();
         assert_eq!(held.subject, "user:ZhangSan");
         assert_eq!(held.retry_after, Duration::from_millis(57_100));
-        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        assert!(
+            pace.take(SEND, &to(&["lisi"]), MemberLimits::ALL, false)
+                .is_ok()
+        );
         advance(held.retry_after).await;
-        assert!(pace.take(SEND, &member, false).is_ok());
-        assert!(pace.take(SEND, &member, false).is_err());
+        assert!(pace.take(SEND, &member, MemberLimits::ALL, false).is_ok());
+        assert!(pace.take(SEND, &member, MemberLimits::ALL, false).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -477,7 +518,7 @@ mod tests {
         let mut sent = 0;
         for _ in 0..1799 {
             advance(Duration::from_secs(2)).await;
-            sent += usize::from(pace.take(SEND, &member, false).is_ok());
+            sent += usize::from(pace.take(SEND, &member, MemberLimits::ALL, false).is_ok());
         }
         assert_eq!(sent, MEMBER_PER_HOUR);
     }
@@ -486,12 +527,19 @@ mod tests {
     async fn one_member_at_the_limit_takes_nothing_from_the_others() {
         let pace = pace();
         for _ in 0..30 {
-            pace.take(SEND, &to(&["zhangsan"]), false).unwrap();
+            pace.take(SEND, &to(&["zhangsan"]), MemberLimits::ALL, false)
+                .unwrap();
         }
         for _ in 0..40 {
-            assert!(pace.take(SEND, &to(&["lisi", "zhangsan"]), false).is_err());
+            assert!(
+                pace.take(SEND, &to(&["lisi", "zhangsan"]), MemberLimits::ALL, false)
+                    .is_err()
+            );
         }
-        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        assert!(
+            pace.take(SEND, &to(&["lisi"]), MemberLimits::ALL, false)
+                .is_ok()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -501,12 +549,12 @@ mod tests {
         let mut sent = 0;
         for round in 0..59 {
             sent += (0..20)
-                .filter(|_| pace.take(SEND, &member, false).is_ok())
+                .filter(|_| pace.take(SEND, &member, MemberLimits::ALL, false).is_ok())
                 .count();
             advance(Duration::from_secs(61)).await;
             let crowd: Vec<String> = (0..9000).map(|n| format!("m{round}-{n}")).collect();
             for some in crowd.chunks(1000) {
-                pace.take(SEND, some, false).ok();
+                pace.take(SEND, some, MemberLimits::ALL, false).ok();
             }
             assert!(lock(&pace.state).members.len() < 40_000);
         }
@@ -518,7 +566,7 @@ mod tests {
         let pace = pace();
         let member = to(&["zhangsan"]);
         for _ in 0..100 {
-            let ticket = pace.take(SEND, &member, false).unwrap();
+            let ticket = pace.take(SEND, &member, MemberLimits::ALL, false).unwrap();
             pace.give_back(&ticket, &member);
         }
         assert_eq!(pace.quotas()[0].used_ratio, 0.0);
@@ -574,7 +622,8 @@ mod tests {
             shanghai_day(now + Duration::from_secs(1))
         );
         let pace = Pace::new("youxiao", Arc::default(), Some(2));
-        pace.take(SEND, &to(&["zhangsan", "lisi"]), false).unwrap();
+        pace.take(SEND, &to(&["zhangsan", "lisi"]), MemberLimits::ALL, false)
+            .unwrap();
         let held = pace.check(SEND, &to(&["wangwu"])).unwrap_err();
         assert!(held.limit.contains("2 person-messages"));
     }
@@ -585,7 +634,8 @@ mod tests {
         let passed = (0..6000)
             .filter(|_| corp.take("media/upload").is_ok())
             .count();
-        assert!((5000..5100).contains(&passed), "{passed}");
+        // 83 come back each second, however slow the machine is.
+        assert!((5000..5500).contains(&passed), "{passed}");
         assert!(corp.take("user/get").is_ok());
     }
 }

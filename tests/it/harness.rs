@@ -25,6 +25,7 @@ use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
 use wecomgw::grpc::pb::auth_service_client::AuthServiceClient;
+use wecomgw::grpc::pb::bulk_service_client::BulkServiceClient;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
 use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
@@ -63,7 +64,7 @@ pub(crate) struct World {
     pub(crate) admin: String,
     folder: TempDir,
     shutdown: CancellationToken,
-    gateway: Option<JoinHandle<()>>,
+    gateway: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 /// The sandbox and its control API.
@@ -246,6 +247,10 @@ impl World {
         AuthServiceClient::new(self.channel())
     }
 
+    pub(crate) fn bulk(&self) -> BulkServiceClient<Watched> {
+        BulkServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
     }
@@ -278,7 +283,7 @@ impl World {
     pub(crate) async fn stop(mut self) -> (SandboxHandle, TempDir) {
         look("metrics", self.metrics().await.as_bytes());
         self.shutdown.cancel();
-        self.gateway.take().unwrap().await.unwrap();
+        self.gateway.take().unwrap().await.unwrap().unwrap();
         for entry in std::fs::read_dir(self.folder.path()).unwrap() {
             let path = entry.unwrap().path();
             look(
@@ -412,6 +417,15 @@ pub(crate) fn example<T: prost::Message + Default>(message: &str, name: &str) ->
         message,
         &std::fs::read_to_string(format!("examples/{name}.json")).unwrap(),
     )
+}
+
+/// The messages of an example that is a stream.
+pub(crate) fn examples<T: prost::Message + Default>(message: &str, name: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(format!("examples/{name}.json")).unwrap();
+    serde_json::Deserializer::from_str(&text)
+        .into_iter::<Value>()
+        .map(|value| from_json(message, &value.unwrap().to_string()))
+        .collect()
 }
 
 /// A SendMessageRequest from its JSON form.

@@ -10,6 +10,7 @@ mod access;
 mod app_chat;
 mod auth;
 mod bad_input;
+mod bulk;
 mod check;
 mod dynamic;
 mod each_rpc;

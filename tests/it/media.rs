@@ -10,7 +10,7 @@ use tonic::Status;
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::MediaKind;
 
-use super::harness::{APP, Watched, World, from_json, send_request};
+use super::harness::{APP, Watched, World, send_request};
 
 mod bad_input;
 mod faults;

@@ -114,7 +114,7 @@ async fn source(mode: Mode) -> (Arc<Gettoken>, Source) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     (
         server,
-        Source::new(app, http, Cache::builder().build(), Metrics::default()),
+        Source::new(app, http, Tokens::new(None), Metrics::default()),
     )
 }
 
