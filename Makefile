@@ -11,6 +11,11 @@ BUF := tools/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 BASELINE := proto/baseline.binpb
+VENV := tools/venv
+GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
+# Each client carries a copy of the retry policy.
+POLICIES := clients/go/gen/policy.json clients/python/src/wecomgw/v1/policy.json \
+	clients/typescript/src/gen/policy.json clients/rust/src/gen/policy.json
 
 # $(call say,what happens now)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
@@ -56,6 +61,7 @@ check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and depend
 	$(BUF) breaking --against $(BASELINE)
 	$(call say,check licences and sources of dependencies)
 	$(DENY) --locked check bans licenses sources
+	$(MAKE) gen-check
 
 .PHONY: fmt
 fmt: $(BUF) ## Bring code and contract into form
@@ -64,10 +70,22 @@ fmt: $(BUF) ## Bring code and contract into form
 	$(BUF) format --write
 
 .PHONY: gen
-gen: $(BUF) ## Write the generated code of the clients anew (the server's is made by build.rs)
+gen: $(BUF) $(GENERATORS) ## Write the generated code of the clients anew (the server's is made by build.rs)
 	$(call say,generate the code of the clients)
-	@shopt -s nullglob; for template in clients/*/buf.gen.yaml; do \
-		echo "$$template"; $(BUF) generate --template "$$template"; done
+	rm -rf clients/go/gen clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen
+	mkdir -p clients/rust/src/gen
+	$(BUF) generate
+	$(BUF) generate --template buf.gen.rpc.yaml
+	touch clients/python/src/wecomgw/v1/__init__.py
+	cargo run --locked --quiet -p gen-rust -- proto clients/rust/src/gen
+	$(BUF) build -o - | $(VENV)/bin/python tools/policy.py clients/policy.json $(POLICIES)
+
+.PHONY: gen-check
+gen-check: gen ## Fail when the committed code of the clients is not what the contract gives
+	$(call say,compare the generated code with the committed)
+	@changes=$$(git status --porcelain -- clients/policy.json $(POLICIES) clients/go/gen \
+		clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen); \
+	if [ -n "$$changes" ]; then echo "$$changes"; echo "run 'make gen' and commit" >&2; exit 1; fi
 
 .PHONY: baseline
 baseline: $(BUF) ## Record the contract as released; later changes are compared with it
@@ -101,3 +119,16 @@ $(BUF): tools/package.json
 $(DENY):
 	$(call say,build cargo-deny into tools/)
 	cargo install --debug --locked --root tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
+
+tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc &: tools/go.mod
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.25 or newer" >&2; exit 1; }
+	$(call say,build the generators for Go into tools/)
+	cd tools && go build -o bin/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	@touch $@
+
+$(VENV)/bin/protoc-gen-mypy: tools/requirements.txt
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or newer" >&2; exit 1; }
+	$(call say,install the generators for Python into tools/)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -r tools/requirements.txt
+	@touch $@
