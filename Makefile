@@ -15,7 +15,7 @@ VENV := tools/venv
 GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
 # Each client carries a copy of the retry policy.
 POLICIES := clients/go/gen/policy.json clients/python/src/wecomgw/v1/policy.json \
-	clients/typescript/src/gen/policy.json clients/rust/src/gen/policy.json
+	clients/typescript/src/gen/policy.ts clients/rust/src/gen/policy.json
 
 # $(call say,what happens now)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"

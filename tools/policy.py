@@ -43,8 +43,10 @@ def main(outs: list[str]) -> None:
         "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
         "methodConfig": [{"name": safe, "retryPolicy": RETRY}, {"name": unsafe}],
     }
-    for out in outs:
-        pathlib.Path(out).write_text(json.dumps(policy, indent=2) + "\n")
+    text = json.dumps(policy, indent=2)
+    for out in map(pathlib.Path, outs):
+        # TypeScript cannot read JSON of its own package in every runtime.
+        out.write_text(f"export default {text};\n" if out.suffix == ".ts" else f"{text}\n")
 
 
 main(sys.argv[1:])

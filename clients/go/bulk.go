@@ -113,7 +113,7 @@ func (c *Client) events(ctx context.Context, upload func(context.Context) (event
 			}
 			fruitless++
 			var failed *GatewayError
-			if !errors.As(err, &failed) || !failed.cut() || fruitless == tries {
+			if !errors.As(err, &failed) || !failed.cut() || ctx.Err() != nil || fruitless == tries {
 				yield(nil, err)
 				return
 			}

@@ -77,6 +77,6 @@ func toError(err error, repeatable bool, requestID string) error {
 
 // cut tells whether a stream broke on its way, so that it can go on elsewhere.
 func (e *GatewayError) cut() bool {
-	broken := e.Code == codes.Internal || e.Code == codes.Unknown
+	broken := e.Code == codes.Canceled || e.Code == codes.Internal || e.Code == codes.Unknown
 	return e.Code == codes.Unavailable || broken && e.Domain != domain
 }

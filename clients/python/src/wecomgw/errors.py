@@ -81,7 +81,8 @@ class GatewayError(Exception):
     @property
     def cut(self) -> bool:
         """Whether a stream broke on its way, so that it can go on elsewhere."""
-        broken = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+        codes = grpc.StatusCode
+        broken = (codes.CANCELLED, codes.INTERNAL, codes.UNKNOWN)
         return self.code is grpc.StatusCode.UNAVAILABLE or (
             self.code in broken and self.domain != DOMAIN
         )

@@ -1,4 +1,4 @@
-{
+export default {
   "loadBalancingConfig": [
     {
       "round_robin": {}
@@ -159,4 +159,4 @@
       ]
     }
   ]
-}
+};
