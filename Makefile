@@ -45,6 +45,7 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 test: compiler ## Run every test
 	$(call say,run every test)
 	cargo test --locked
+	$(MAKE) clients
 
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies
@@ -62,6 +63,8 @@ check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and depend
 	$(call say,check licences and sources of dependencies)
 	$(DENY) --locked check bans licenses sources
 	$(MAKE) gen-check
+	$(VENV)/bin/python tools/clients.py lines spec
+	$(VENV)/bin/python tools/version.py check
 
 .PHONY: fmt
 fmt: $(BUF) ## Bring code and contract into form
@@ -86,6 +89,59 @@ gen-check: gen ## Fail when the committed code of the clients is not what the co
 	@changes=$$(git status --porcelain -- clients/policy.json $(POLICIES) clients/go/gen \
 		clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen); \
 	if [ -n "$$changes" ]; then echo "$$changes"; echo "run 'make gen' and commit" >&2; exit 1; fi
+
+.PHONY: clients
+clients: client-go client-python client-java client-typescript client-rust client-buf ## Test the clients in every language against one gateway
+	$(call say,the cases by language)
+	$(VENV)/bin/python tools/clients.py grid
+
+# $(call program,command,how to get it)
+program = @command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
+
+.PHONY: conformance-server
+conformance-server: compiler
+	$(call say,build the gateway that clients are tested against)
+	cargo build --locked --quiet --example conformance-server
+
+.PHONY: client-go
+client-go: conformance-server ## Test the Go client (modules go into the cache of Go)
+	$(call program,go,Go 1.25 or newer)
+	$(call say,test the Go client)
+	cd clients/go && go vet ./... && go test -count=1 ./...
+
+.PHONY: client-python
+client-python: conformance-server $(GENERATORS) ## Test the Python client (packages go into tools/venv)
+	$(call say,test the Python client)
+	cd clients/python && ../../$(VENV)/bin/pytest -q
+
+.PHONY: client-java
+client-java: conformance-server ## Test the Java client (artefacts go into the repository of Maven)
+	$(call program,javac,a JDK 17 or newer)
+	$(call program,mvn,Maven 3.8 or newer)
+	$(call say,test the Java client)
+	cd clients/java && mvn --batch-mode --quiet test
+
+.PHONY: client-typescript
+client-typescript: conformance-server clients/typescript/node_modules/.package-lock.json ## Test the TypeScript client (packages go into its node_modules)
+	$(call say,test the TypeScript client)
+	cd clients/typescript && npm test --silent
+
+.PHONY: client-rust
+client-rust: conformance-server ## Test the Rust client
+	$(call say,test the Rust client)
+	cargo clippy --locked --quiet -p wecomgw-client --all-targets -- -D warnings
+	cargo test --locked --quiet -p wecomgw-client
+
+.PHONY: client-buf
+client-buf: conformance-server $(BUF) $(GENERATORS) ## Test the gateway by buf curl, without a client of ours
+	$(call say,test the gateway by buf curl)
+	$(VENV)/bin/python clients/conformance/buf.py
+
+clients/typescript/node_modules/.package-lock.json: clients/typescript/package-lock.json
+	$(call program,npm,Node.js 20.19 or newer)
+	$(call say,install the packages of the TypeScript client)
+	npm ci --prefix clients/typescript --no-audit --no-fund
+	@touch $@
 
 .PHONY: baseline
 baseline: $(BUF) ## Record the contract as released; later changes are compared with it

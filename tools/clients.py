@@ -20,13 +20,13 @@ SOURCES = {
     "typescript": "src/*.ts",
     "rust": "src/*.rs",
 }
-COMMENT = re.compile(r"(//|/\*|\*|#[^\[]|#$|import\b|package\b|use\b|pub use\b|export [{*].* from|from\b.*\bimport\b)")
+COMMENT = re.compile(r"(//|/\*|\*|#[^\[]|#$|import\b|package\b|use\b|pub use\b|export [{*].* from |from\b.*\bimport\b)")
 
 
 def code_lines(text: str) -> int:
     """Lines that are no blank line, comment or import; imports over several lines count once."""
     text = re.sub(r'(?m)^import \($.*?^\)$', "", text, flags=re.S)
-    text = re.sub(r'(?m)^(use [\w:]+::\{|from [\w.]+ import \(|import (type )?\{).*?[})](;| from .*)?$', "", text, flags=re.S)
+    text = re.sub(r'(?m)^(use [\w:]+::\{|from [\w.]+ import \(|import (type )?\{)[^;]*?[})](;| from [^\n]*)?$', "", text)
     text = re.sub(r'(?s)"""[^"].*?"""', "", text)
     return sum(1 for line in text.splitlines() if line.strip() and not COMMENT.match(line.strip()))
 
