@@ -12,6 +12,7 @@ DENY_VERSION := 0.20.2
 DENY := tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 BASELINE := proto/baseline.binpb
 VENV := tools/venv
+EXAMPLES := $(VENV)/bin/python clients/conformance/examples.py
 GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
 # Each client carries a copy of the retry policy.
 POLICIES := clients/go/gen/policy.json clients/python/src/wecomgw/v1/policy.json \
@@ -104,33 +105,39 @@ conformance-server: compiler
 	cargo build --locked --quiet --example conformance-server
 
 .PHONY: client-go
-client-go: conformance-server ## Test the Go client (modules go into the cache of Go)
+client-go: conformance-server $(GENERATORS) ## Test the Go client (modules go into the cache of Go)
 	$(call program,go,Go 1.25 or newer)
 	$(call say,test the Go client)
 	cd clients/go && go vet ./... && go test -count=1 ./...
+	$(EXAMPLES) go
 
 .PHONY: client-python
 client-python: conformance-server $(GENERATORS) ## Test the Python client (packages go into tools/venv)
 	$(call say,test the Python client)
 	cd clients/python && ../../$(VENV)/bin/pytest -q
+	$(EXAMPLES) python
 
 .PHONY: client-java
-client-java: conformance-server ## Test the Java client (artefacts go into the repository of Maven)
+client-java: conformance-server $(GENERATORS) ## Test the Java client (artefacts go into the repository of Maven)
 	$(call program,javac,a JDK 17 or newer)
 	$(call program,mvn,Maven 3.8 or newer)
 	$(call say,test the Java client)
-	cd clients/java && mvn --batch-mode --quiet test
+	cd clients/java && mvn --batch-mode --quiet test \
+		org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath -Dmdep.outputFile=target/classpath
+	$(EXAMPLES) java
 
 .PHONY: client-typescript
-client-typescript: conformance-server clients/typescript/node_modules/.package-lock.json ## Test the TypeScript client (packages go into its node_modules)
+client-typescript: conformance-server $(GENERATORS) clients/typescript/node_modules/.package-lock.json ## Test the TypeScript client (packages go into its node_modules)
 	$(call say,test the TypeScript client)
 	cd clients/typescript && npm test --silent
+	$(EXAMPLES) typescript
 
 .PHONY: client-rust
-client-rust: conformance-server ## Test the Rust client
+client-rust: conformance-server $(GENERATORS) ## Test the Rust client
 	$(call say,test the Rust client)
 	cargo clippy --locked --quiet -p wecomgw-client --all-targets -- -D warnings
 	cargo test --locked --quiet -p wecomgw-client
+	$(EXAMPLES) rust
 
 .PHONY: client-buf
 client-buf: conformance-server $(BUF) $(GENERATORS) ## Test the gateway by buf curl, without a client of ours

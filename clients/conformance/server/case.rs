@@ -76,11 +76,12 @@ pub(crate) fn fill(value: &mut Value, kept: &BTreeMap<String, String>) {
     }
 }
 
-/// Every case of the folder, by name.
+/// Every case of `folder`, by name: those for every client's own runner, and those of the examples.
 pub(crate) fn load(folder: &Path) -> BTreeMap<String, Case> {
+    let files = std::fs::read_dir(folder.join("cases")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
     let mut cases = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in files.chain([folder.join("examples.json")]) {
         let text = std::fs::read_to_string(&path).unwrap();
         let list: Vec<Case> = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -71,7 +71,7 @@ async fn main() {
     let control = format!("http://{}", listener.local_addr().unwrap());
     let pki_folder = pki.folder().display().to_string();
     let server = Arc::new(Server {
-        cases: case::load(&root.join("clients/conformance/cases")),
+        cases: case::load(&root.join("clients/conformance")),
         door,
         addresses: [("tls", tls), ("mutual", mutual), ("pki", pki_folder)],
         current: Mutex::default(),
@@ -92,7 +92,9 @@ async fn main() {
 
 async fn cases(State(server): State<Arc<Server>>) -> Json<Value> {
     let name = |case: &Case| json!({"name": case.name, "raw": case.raw});
-    Json(server.cases.values().map(name).collect())
+    let cases = server.cases.values();
+    let cases = cases.filter(|case| case.task.get("example").is_none());
+    Json(cases.map(name).collect())
 }
 
 /// Opens the door on a free port.
