@@ -64,7 +64,7 @@ check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and depend
 	$(call say,check licences and sources of dependencies)
 	$(DENY) --locked check bans licenses sources
 	$(MAKE) gen-check
-	$(VENV)/bin/python tools/clients.py lines spec
+	$(VENV)/bin/python tools/clients.py lines schema spec
 	$(VENV)/bin/python tools/version.py check
 
 .PHONY: fmt
@@ -143,6 +143,11 @@ client-rust: conformance-server $(GENERATORS) ## Test the Rust client
 client-buf: conformance-server $(BUF) $(GENERATORS) ## Test the gateway by buf curl, without a client of ours
 	$(call say,test the gateway by buf curl)
 	$(VENV)/bin/python clients/conformance/buf.py
+
+.PHONY: client-packages
+client-packages: conformance-server $(GENERATORS) clients/typescript/node_modules/.package-lock.json ## Build the package of each client, install it apart and try it
+	$(call say,build the packages of the clients in target/packages and try them)
+	$(EXAMPLES) --packages go python java typescript rust
 
 clients/typescript/node_modules/.package-lock.json: clients/typescript/package-lock.json
 	$(call program,npm,Node.js 20.19 or newer)

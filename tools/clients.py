@@ -1,5 +1,5 @@
 """Checks of the clients: `clients.py lines` counts what is written by hand, `clients.py spec`
-compares rules with cases, `clients.py grid` shows which case passed in which language."""
+compares rules with cases, `clients.py schema` checks the form of the cases, `clients.py grid` shows which case passed in which language."""
 
 import json
 import pathlib
@@ -46,6 +46,16 @@ def cases() -> list[dict]:
     return [case for file in files for case in json.loads(file.read_text())]
 
 
+def schema() -> bool:
+    import jsonschema
+
+    conformance = CLIENTS / "conformance"
+    rules = json.loads((conformance / "schema.json").read_text())
+    for file in (*(conformance / "cases").glob("*.json"), conformance / "examples.json"):
+        jsonschema.validate(json.loads(file.read_text()), rules)
+    return True
+
+
 def spec() -> bool:
     rules = set(re.findall(r"\*\*(W\d+)\*\*", (CLIENTS / "SPEC.md").read_text()))
     proved = {rule for case in cases() for rule in case["rules"]}
@@ -78,5 +88,5 @@ def grid() -> bool:
 
 
 if __name__ == "__main__":
-    checks = {"lines": lines, "spec": spec, "grid": grid}
+    checks = {"lines": lines, "schema": schema, "spec": spec, "grid": grid}
     sys.exit(0 if all([checks[name]() for name in sys.argv[1:]]) else 1)
