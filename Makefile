@@ -43,10 +43,22 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 	cargo run --locked -- dev
 
 .PHONY: test
-test: compiler ## Run every test
-	$(call say,run every test)
+test: test-rust browser strangers clients ## Run every test
+
+.PHONY: test-rust
+test-rust: compiler ## Run the tests that need cargo alone
+	$(call say,run the tests in Rust)
 	cargo test --locked
-	$(MAKE) clients
+
+.PHONY: browser
+browser: compiler ## Log in through the example with a real browser
+	$(call need,chromium,chromium)
+	$(call say,log in with chromium)
+	cargo test --locked --test it auth::browser -- --ignored
+
+.PHONY: strangers
+strangers: compiler ## Run other people's WeCom SDKs against the sandbox
+	tests/strangers/run
 
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies

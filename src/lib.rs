@@ -7,6 +7,7 @@
 //! cli        one file per command: dev, serve, sandbox, send, check, health
 //! gateway    the composition root: settings in, a running gateway out
 //! grpc       the inbound door: listener, health, one thin adapter per service
+//! bulk       durable bulk sends
 //! wecom      the outbound door: token, pacing, retry, and every WeCom endpoint
 //! store      what must survive a restart
 //! ```
@@ -19,6 +20,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod bulk;
 pub mod cli;
 pub mod config;
 pub mod gateway;

@@ -6,8 +6,12 @@
 //! WeCom; bodies and answers are bytes to it. The rooms `grpc` and `session` ask it,
 //! `gateway` opens it. Times are passed in as unix milliseconds, so that nothing here reads a clock.
 
+mod engine;
 mod error;
+mod jobs;
 mod logins;
+mod open;
+mod postgres;
 mod requests;
 mod settings;
 mod sqlite;
@@ -15,9 +19,15 @@ mod sqlite;
 mod tests;
 
 pub use error::{Error, Result};
+pub use jobs::{
+    AppBacklog, Backlog, Batch, BatchState, Cargo, Changes, Committed, Counts, Create, Event,
+    Filter, Items, JOB_RETENTION, Job, JobId, JobState, LEASE_LIFE, Lease, NewBatch, NewJob,
+    OPEN_JOBS_MAX, OpenJob, Outcome, Progress, Recalls, SettledBatch, Settlement, Split,
+    WAITING_ITEMS_MAX,
+};
 pub use logins::{
     Bring, BroughtCode, Digest, LOGIN_ANSWER_LIFE, LOGIN_CODE_LIFE, LOGIN_STATE_LIFE,
 };
+pub use open::Store;
 pub use requests::{Attempt, Begin, CLOCK_TOLERANCE, REQUEST_ID_LIFE};
 pub use settings::Settings;
-pub use sqlite::Store;

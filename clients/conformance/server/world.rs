@@ -27,7 +27,7 @@ pub(crate) struct World {
     http: reqwest::Client,
     channel: Channel,
     shutdown: CancellationToken,
-    gateway: JoinHandle<()>,
+    gateway: JoinHandle<anyhow::Result<()>>,
     /// What the setup kept, by name.
     pub(crate) kept: BTreeMap<String, String>,
 }
@@ -43,7 +43,10 @@ impl World {
         let config: Config = Sources::read_with(DEFAULTS, &settings, None, [])
             .and_then(|sources| sources.extract())
             .unwrap();
-        let gateway = Gateway::build(config, false).await.unwrap();
+        // The future of `build` stays on its thread.
+        let runtime = tokio::runtime::Handle::current();
+        let build = move || runtime.block_on(Gateway::build(config, false));
+        let gateway = tokio::task::spawn_blocking(build).await.unwrap().unwrap();
         let address = format!("http://{}", gateway.grpc_address());
         Self {
             sandbox: url,
@@ -148,7 +151,7 @@ impl World {
 
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        self.gateway.await.unwrap();
+        self.gateway.await.unwrap().unwrap();
     }
 }
 

@@ -3023,7 +3023,7 @@ pub mod auth_service_client {
         /// Gives the app's access token, for services that still call WeCom themselves.
         /// Whoever holds it can do all that the app can: grant the permission
         /// `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
-        /// browsers. Use the gateway's RPCs where they exist: calls made with the token
+        /// browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
         /// pass by the gateway's pacing.
         ///
         /// PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.
@@ -4107,17 +4107,19 @@ pub enum ErrorReason {
     /// INVALID_ARGUMENT. Fields break rules; BadRequest lists them, the first 3 KiB
     /// when they are many. Nothing was sent.
     InvalidRequest = 1,
-    /// INVALID_ARGUMENT. The bytes are no message of this RPC.
+    /// INVALID_ARGUMENT. The bytes are no message of this RPC: look at the client's
+    /// version of the contract.
     MalformedRequest = 2,
     /// INVALID_ARGUMENT, errcode 81013. No recipient could get the message. The
     /// metadata has `invalid_user_ids`, `invalid_department_ids`,
     /// `invalid_tag_ids` and `unlicensed_user_ids`, joined by commas; a list over 1.5 KiB
-    /// is cut after an id and ends in `,…`. Nothing was sent.
+    /// is cut after an id and ends in `,…`. Nothing was sent. Mend the recipients.
     AllRecipientsInvalid = 3,
-    /// WeCom refused the call with metadata `errcode`; the gRPC code says who must
-    /// act. Nothing was sent.
+    /// One code for each class of errcode. WeCom refused the call with metadata
+    /// `errcode`; the gRPC code says who must act, `hint` how. Nothing was sent.
     WecomRefused = 4,
-    /// UNKNOWN. WeCom gave an errcode that the gateway does not know.
+    /// UNKNOWN. WeCom gave an errcode that the gateway does not know; `errcode` and
+    /// `errmsg` are as they came. Look the number up at WeCom.
     WecomUnknownErrcode = 5,
     /// UNKNOWN or DEADLINE_EXCEEDED. The call may have been carried out: its answer
     /// was lost. Do not repeat a send without a request_id or duplicate check. Of
@@ -4140,18 +4142,21 @@ pub enum ErrorReason {
     /// is reached (errcode 45009, 45033). Nothing was sent.
     WecomRateLimited = 11,
     /// DEADLINE_EXCEEDED. The caller's deadline passed. Nothing was sent, or only a
-    /// call that may be repeated without harm.
+    /// call that may be repeated without harm. Give it more time.
     DeadlineExceeded = 12,
     /// ALREADY_EXISTS. The request_id was used for another request. From SendBulk
     /// the metadata has the `job_id` of the first.
     RequestIdReused = 13,
-    /// NOT_FOUND. The app is not configured, or not the caller's.
+    /// NOT_FOUND. The app is not configured, or not the caller's. The message lists
+    /// those that are.
     AppNotFound = 14,
     /// UNAUTHENTICATED. The caller gave no API token, or one that is not known.
     CallerUnknown = 15,
-    /// PERMISSION_DENIED. The caller may not call this RPC.
+    /// PERMISSION_DENIED. The caller may not call this RPC, or not this path of
+    /// CallApi: its `permissions` or `api_paths` must name it.
     CallerNotPermitted = 16,
-    /// UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached.
+    /// UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached, or another
+    /// process has it. Repeat; an operator must act when it goes on.
     StoreUnavailable = 17,
     /// RESOURCE_EXHAUSTED. The message is over the size that the gateway reads; or
     /// WeCom's answer is, 4 MiB, and the metadata has its `path`: ask for less.
@@ -4159,22 +4164,25 @@ pub enum ErrorReason {
     /// UNAVAILABLE. The gateway is shutting down; call another replica. On streams of
     /// bulk events the metadata has `last_sequence`, to go on after.
     ShuttingDown = 19,
-    /// INTERNAL. A fault of the gateway. Please report it.
+    /// INTERNAL. A fault of the gateway, or its store is damaged. The gateway's log has
+    /// more, in some cases under the metadata's `id`. Please report it.
     Internal = 20,
     /// INVALID_ARGUMENT. The login's state is empty, unknown, ended, used, or another
-    /// app's or caller's.
+    /// app's or caller's. Begin a new login.
     LoginStateRefused = 21,
     /// INVALID_ARGUMENT. The login's code was brought before, by another caller or
-    /// with another state.
+    /// with another state. Begin a new login.
     LoginCodeUsed = 22,
     /// PERMISSION_DENIED. The visitor is no member of the corp. The metadata has
     /// `external_user_id` where WeCom gave one.
     NotAMember = 23,
-    /// INVALID_ARGUMENT. The session token is none of ours.
+    /// INVALID_ARGUMENT. The session token is none of ours. Send the person through
+    /// the login.
     SessionInvalid = 24,
-    /// INVALID_ARGUMENT. The session has ended.
+    /// INVALID_ARGUMENT. The session has ended. Send the person through the login.
     SessionExpired = 25,
-    /// INVALID_ARGUMENT. The session was logged out.
+    /// INVALID_ARGUMENT. The session was logged out. Send the person through the
+    /// login.
     SessionRevoked = 26,
     /// FAILED_PRECONDITION. The call needs the contacts secret of the app, which is
     /// not configured.
@@ -4188,13 +4196,19 @@ pub enum ErrorReason {
     SequenceOutOfRange = 30,
     /// RESOURCE_EXHAUSTED. Too many open jobs of a caller, or too many waiting items.
     BulkLimitReached = 31,
-    /// RESOURCE_EXHAUSTED. The store's disk is full.
+    /// RESOURCE_EXHAUSTED. The store's disk is full. An operator must act.
     StoreFull = 32,
-    /// DEADLINE_EXCEEDED. An upload brought nothing for 30 s.
+    /// DEADLINE_EXCEEDED. An upload brought nothing for 30 s. Begin it anew.
     UploadIdle = 33,
     /// UNAVAILABLE. A stream reached its longest life, 30 min; go on after the
     /// metadata's `last_sequence`.
     StreamLifetimeReached = 34,
+    /// UNIMPLEMENTED. The server offers no such service or method, or does not know the
+    /// compression. GetServerInfo names the services.
+    NotOffered = 35,
+    /// CANCELLED. The client ended the call, or its connection did, before there was an
+    /// answer. A send may have been carried out.
+    Cancelled = 36,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4238,6 +4252,8 @@ impl ErrorReason {
             Self::StoreFull => "ERROR_REASON_STORE_FULL",
             Self::UploadIdle => "ERROR_REASON_UPLOAD_IDLE",
             Self::StreamLifetimeReached => "ERROR_REASON_STREAM_LIFETIME_REACHED",
+            Self::NotOffered => "ERROR_REASON_NOT_OFFERED",
+            Self::Cancelled => "ERROR_REASON_CANCELLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4278,6 +4294,8 @@ impl ErrorReason {
             "ERROR_REASON_STORE_FULL" => Some(Self::StoreFull),
             "ERROR_REASON_UPLOAD_IDLE" => Some(Self::UploadIdle),
             "ERROR_REASON_STREAM_LIFETIME_REACHED" => Some(Self::StreamLifetimeReached),
+            "ERROR_REASON_NOT_OFFERED" => Some(Self::NotOffered),
+            "ERROR_REASON_CANCELLED" => Some(Self::Cancelled),
             _ => None,
         }
     }

@@ -40,17 +40,19 @@ const (
 	// INVALID_ARGUMENT. Fields break rules; BadRequest lists them, the first 3 KiB
 	// when they are many. Nothing was sent.
 	ErrorReason_ERROR_REASON_INVALID_REQUEST ErrorReason = 1
-	// INVALID_ARGUMENT. The bytes are no message of this RPC.
+	// INVALID_ARGUMENT. The bytes are no message of this RPC: look at the client's
+	// version of the contract.
 	ErrorReason_ERROR_REASON_MALFORMED_REQUEST ErrorReason = 2
 	// INVALID_ARGUMENT, errcode 81013. No recipient could get the message. The
 	// metadata has `invalid_user_ids`, `invalid_department_ids`,
 	// `invalid_tag_ids` and `unlicensed_user_ids`, joined by commas; a list over 1.5 KiB
-	// is cut after an id and ends in `,…`. Nothing was sent.
+	// is cut after an id and ends in `,…`. Nothing was sent. Mend the recipients.
 	ErrorReason_ERROR_REASON_ALL_RECIPIENTS_INVALID ErrorReason = 3
-	// WeCom refused the call with metadata `errcode`; the gRPC code says who must
-	// act. Nothing was sent.
+	// One code for each class of errcode. WeCom refused the call with metadata
+	// `errcode`; the gRPC code says who must act, `hint` how. Nothing was sent.
 	ErrorReason_ERROR_REASON_WECOM_REFUSED ErrorReason = 4
-	// UNKNOWN. WeCom gave an errcode that the gateway does not know.
+	// UNKNOWN. WeCom gave an errcode that the gateway does not know; `errcode` and
+	// `errmsg` are as they came. Look the number up at WeCom.
 	ErrorReason_ERROR_REASON_WECOM_UNKNOWN_ERRCODE ErrorReason = 5
 	// UNKNOWN or DEADLINE_EXCEEDED. The call may have been carried out: its answer
 	// was lost. Do not repeat a send without a request_id or duplicate check. Of
@@ -73,18 +75,21 @@ const (
 	// is reached (errcode 45009, 45033). Nothing was sent.
 	ErrorReason_ERROR_REASON_WECOM_RATE_LIMITED ErrorReason = 11
 	// DEADLINE_EXCEEDED. The caller's deadline passed. Nothing was sent, or only a
-	// call that may be repeated without harm.
+	// call that may be repeated without harm. Give it more time.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 12
 	// ALREADY_EXISTS. The request_id was used for another request. From SendBulk
 	// the metadata has the `job_id` of the first.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 13
-	// NOT_FOUND. The app is not configured, or not the caller's.
+	// NOT_FOUND. The app is not configured, or not the caller's. The message lists
+	// those that are.
 	ErrorReason_ERROR_REASON_APP_NOT_FOUND ErrorReason = 14
 	// UNAUTHENTICATED. The caller gave no API token, or one that is not known.
 	ErrorReason_ERROR_REASON_CALLER_UNKNOWN ErrorReason = 15
-	// PERMISSION_DENIED. The caller may not call this RPC.
+	// PERMISSION_DENIED. The caller may not call this RPC, or not this path of
+	// CallApi: its `permissions` or `api_paths` must name it.
 	ErrorReason_ERROR_REASON_CALLER_NOT_PERMITTED ErrorReason = 16
-	// UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached.
+	// UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached, or another
+	// process has it. Repeat; an operator must act when it goes on.
 	ErrorReason_ERROR_REASON_STORE_UNAVAILABLE ErrorReason = 17
 	// RESOURCE_EXHAUSTED. The message is over the size that the gateway reads; or
 	// WeCom's answer is, 4 MiB, and the metadata has its `path`: ask for less.
@@ -92,22 +97,25 @@ const (
 	// UNAVAILABLE. The gateway is shutting down; call another replica. On streams of
 	// bulk events the metadata has `last_sequence`, to go on after.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 19
-	// INTERNAL. A fault of the gateway. Please report it.
+	// INTERNAL. A fault of the gateway, or its store is damaged. The gateway's log has
+	// more, in some cases under the metadata's `id`. Please report it.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 20
 	// INVALID_ARGUMENT. The login's state is empty, unknown, ended, used, or another
-	// app's or caller's.
+	// app's or caller's. Begin a new login.
 	ErrorReason_ERROR_REASON_LOGIN_STATE_REFUSED ErrorReason = 21
 	// INVALID_ARGUMENT. The login's code was brought before, by another caller or
-	// with another state.
+	// with another state. Begin a new login.
 	ErrorReason_ERROR_REASON_LOGIN_CODE_USED ErrorReason = 22
 	// PERMISSION_DENIED. The visitor is no member of the corp. The metadata has
 	// `external_user_id` where WeCom gave one.
 	ErrorReason_ERROR_REASON_NOT_A_MEMBER ErrorReason = 23
-	// INVALID_ARGUMENT. The session token is none of ours.
+	// INVALID_ARGUMENT. The session token is none of ours. Send the person through
+	// the login.
 	ErrorReason_ERROR_REASON_SESSION_INVALID ErrorReason = 24
-	// INVALID_ARGUMENT. The session has ended.
+	// INVALID_ARGUMENT. The session has ended. Send the person through the login.
 	ErrorReason_ERROR_REASON_SESSION_EXPIRED ErrorReason = 25
-	// INVALID_ARGUMENT. The session was logged out.
+	// INVALID_ARGUMENT. The session was logged out. Send the person through the
+	// login.
 	ErrorReason_ERROR_REASON_SESSION_REVOKED ErrorReason = 26
 	// FAILED_PRECONDITION. The call needs the contacts secret of the app, which is
 	// not configured.
@@ -121,13 +129,19 @@ const (
 	ErrorReason_ERROR_REASON_SEQUENCE_OUT_OF_RANGE ErrorReason = 30
 	// RESOURCE_EXHAUSTED. Too many open jobs of a caller, or too many waiting items.
 	ErrorReason_ERROR_REASON_BULK_LIMIT_REACHED ErrorReason = 31
-	// RESOURCE_EXHAUSTED. The store's disk is full.
+	// RESOURCE_EXHAUSTED. The store's disk is full. An operator must act.
 	ErrorReason_ERROR_REASON_STORE_FULL ErrorReason = 32
-	// DEADLINE_EXCEEDED. An upload brought nothing for 30 s.
+	// DEADLINE_EXCEEDED. An upload brought nothing for 30 s. Begin it anew.
 	ErrorReason_ERROR_REASON_UPLOAD_IDLE ErrorReason = 33
 	// UNAVAILABLE. A stream reached its longest life, 30 min; go on after the
 	// metadata's `last_sequence`.
 	ErrorReason_ERROR_REASON_STREAM_LIFETIME_REACHED ErrorReason = 34
+	// UNIMPLEMENTED. The server offers no such service or method, or does not know the
+	// compression. GetServerInfo names the services.
+	ErrorReason_ERROR_REASON_NOT_OFFERED ErrorReason = 35
+	// CANCELLED. The client ended the call, or its connection did, before there was an
+	// answer. A send may have been carried out.
+	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 36
 )
 
 // Enum value maps for ErrorReason.
@@ -168,6 +182,8 @@ var (
 		32: "ERROR_REASON_STORE_FULL",
 		33: "ERROR_REASON_UPLOAD_IDLE",
 		34: "ERROR_REASON_STREAM_LIFETIME_REACHED",
+		35: "ERROR_REASON_NOT_OFFERED",
+		36: "ERROR_REASON_CANCELLED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -205,6 +221,8 @@ var (
 		"ERROR_REASON_STORE_FULL":              32,
 		"ERROR_REASON_UPLOAD_IDLE":             33,
 		"ERROR_REASON_STREAM_LIFETIME_REACHED": 34,
+		"ERROR_REASON_NOT_OFFERED":             35,
+		"ERROR_REASON_CANCELLED":               36,
 	}
 )
 
@@ -240,7 +258,8 @@ var File_wecomgw_v1_error_reason_proto protoreflect.FileDescriptor
 const file_wecomgw_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dwecomgw/v1/error_reason.proto\x12\n" +
-	"wecomgw.v1*\xc8\t\n" +
+	"wecomgw.v1*\x82\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12\"\n" +
@@ -277,7 +296,9 @@ const file_wecomgw_v1_error_reason_proto_rawDesc = "" +
 	"\x1fERROR_REASON_BULK_LIMIT_REACHED\x10\x1f\x12\x1b\n" +
 	"\x17ERROR_REASON_STORE_FULL\x10 \x12\x1c\n" +
 	"\x18ERROR_REASON_UPLOAD_IDLE\x10!\x12(\n" +
-	"$ERROR_REASON_STREAM_LIFETIME_REACHED\x10\"Bj\n" +
+	"$ERROR_REASON_STREAM_LIFETIME_REACHED\x10\"\x12\x1c\n" +
+	"\x18ERROR_REASON_NOT_OFFERED\x10#\x12\x1a\n" +
+	"\x16ERROR_REASON_CANCELLED\x10$Bj\n" +
 	"\rio.wecomgw.v1B\x10ErrorReasonProtoP\x01Z+wecomgw/clients/go/gen/wecomgw/v1;wecomgwv1\xaa\x02\n" +
 	"Wecomgw.V1\xca\x02\n" +
 	"Wecomgw\\V1b\x06proto3"

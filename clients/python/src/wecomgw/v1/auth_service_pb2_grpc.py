@@ -207,7 +207,7 @@ class AuthServiceServicer(object):
         """Gives the app's access token, for services that still call WeCom themselves.
         Whoever holds it can do all that the app can: grant the permission
         `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
-        browsers. Use the gateway's RPCs where they exist: calls made with the token
+        browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
         pass by the gateway's pacing.
 
         PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.

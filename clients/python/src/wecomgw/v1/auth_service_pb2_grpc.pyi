@@ -133,7 +133,7 @@ class AuthServiceStub:
     """Gives the app's access token, for services that still call WeCom themselves.
     Whoever holds it can do all that the app can: grant the permission
     `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
-    browsers. Use the gateway's RPCs where they exist: calls made with the token
+    browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
     pass by the gateway's pacing.
 
     PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.
@@ -244,7 +244,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Gives the app's access token, for services that still call WeCom themselves.
     Whoever holds it can do all that the app can: grant the permission
     `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
-    browsers. Use the gateway's RPCs where they exist: calls made with the token
+    browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
     pass by the gateway's pacing.
 
     PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.
@@ -394,7 +394,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives the app's access token, for services that still call WeCom themselves.
         Whoever holds it can do all that the app can: grant the permission
         `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
-        browsers. Use the gateway's RPCs where they exist: calls made with the token
+        browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
         pass by the gateway's pacing.
 
         PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.

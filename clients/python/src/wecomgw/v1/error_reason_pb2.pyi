@@ -29,19 +29,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     when they are many. Nothing was sent.
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT. The bytes are no message of this RPC."""
+    """INVALID_ARGUMENT. The bytes are no message of this RPC: look at the client's
+    version of the contract.
+    """
     ERROR_REASON_ALL_RECIPIENTS_INVALID: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT, errcode 81013. No recipient could get the message. The
     metadata has `invalid_user_ids`, `invalid_department_ids`,
     `invalid_tag_ids` and `unlicensed_user_ids`, joined by commas; a list over 1.5 KiB
-    is cut after an id and ends in `,…`. Nothing was sent.
+    is cut after an id and ends in `,…`. Nothing was sent. Mend the recipients.
     """
     ERROR_REASON_WECOM_REFUSED: _ErrorReason.ValueType  # 4
-    """WeCom refused the call with metadata `errcode`; the gRPC code says who must
-    act. Nothing was sent.
+    """One code for each class of errcode. WeCom refused the call with metadata
+    `errcode`; the gRPC code says who must act, `hint` how. Nothing was sent.
     """
     ERROR_REASON_WECOM_UNKNOWN_ERRCODE: _ErrorReason.ValueType  # 5
-    """UNKNOWN. WeCom gave an errcode that the gateway does not know."""
+    """UNKNOWN. WeCom gave an errcode that the gateway does not know; `errcode` and
+    `errmsg` are as they came. Look the number up at WeCom.
+    """
     ERROR_REASON_OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 6
     """UNKNOWN or DEADLINE_EXCEEDED. The call may have been carried out: its answer
     was lost. Do not repeat a send without a request_id or duplicate check. Of
@@ -70,20 +74,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 12
     """DEADLINE_EXCEEDED. The caller's deadline passed. Nothing was sent, or only a
-    call that may be repeated without harm.
+    call that may be repeated without harm. Give it more time.
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 13
     """ALREADY_EXISTS. The request_id was used for another request. From SendBulk
     the metadata has the `job_id` of the first.
     """
     ERROR_REASON_APP_NOT_FOUND: _ErrorReason.ValueType  # 14
-    """NOT_FOUND. The app is not configured, or not the caller's."""
+    """NOT_FOUND. The app is not configured, or not the caller's. The message lists
+    those that are.
+    """
     ERROR_REASON_CALLER_UNKNOWN: _ErrorReason.ValueType  # 15
     """UNAUTHENTICATED. The caller gave no API token, or one that is not known."""
     ERROR_REASON_CALLER_NOT_PERMITTED: _ErrorReason.ValueType  # 16
-    """PERMISSION_DENIED. The caller may not call this RPC."""
+    """PERMISSION_DENIED. The caller may not call this RPC, or not this path of
+    CallApi: its `permissions` or `api_paths` must name it.
+    """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 17
-    """UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached."""
+    """UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached, or another
+    process has it. Repeat; an operator must act when it goes on.
+    """
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 18
     """RESOURCE_EXHAUSTED. The message is over the size that the gateway reads; or
     WeCom's answer is, 4 MiB, and the metadata has its `path`: ask for less.
@@ -93,25 +103,31 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     bulk events the metadata has `last_sequence`, to go on after.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 20
-    """INTERNAL. A fault of the gateway. Please report it."""
+    """INTERNAL. A fault of the gateway, or its store is damaged. The gateway's log has
+    more, in some cases under the metadata's `id`. Please report it.
+    """
     ERROR_REASON_LOGIN_STATE_REFUSED: _ErrorReason.ValueType  # 21
     """INVALID_ARGUMENT. The login's state is empty, unknown, ended, used, or another
-    app's or caller's.
+    app's or caller's. Begin a new login.
     """
     ERROR_REASON_LOGIN_CODE_USED: _ErrorReason.ValueType  # 22
     """INVALID_ARGUMENT. The login's code was brought before, by another caller or
-    with another state.
+    with another state. Begin a new login.
     """
     ERROR_REASON_NOT_A_MEMBER: _ErrorReason.ValueType  # 23
     """PERMISSION_DENIED. The visitor is no member of the corp. The metadata has
     `external_user_id` where WeCom gave one.
     """
     ERROR_REASON_SESSION_INVALID: _ErrorReason.ValueType  # 24
-    """INVALID_ARGUMENT. The session token is none of ours."""
+    """INVALID_ARGUMENT. The session token is none of ours. Send the person through
+    the login.
+    """
     ERROR_REASON_SESSION_EXPIRED: _ErrorReason.ValueType  # 25
-    """INVALID_ARGUMENT. The session has ended."""
+    """INVALID_ARGUMENT. The session has ended. Send the person through the login."""
     ERROR_REASON_SESSION_REVOKED: _ErrorReason.ValueType  # 26
-    """INVALID_ARGUMENT. The session was logged out."""
+    """INVALID_ARGUMENT. The session was logged out. Send the person through the
+    login.
+    """
     ERROR_REASON_CONTACTS_SECRET_MISSING: _ErrorReason.ValueType  # 27
     """FAILED_PRECONDITION. The call needs the contacts secret of the app, which is
     not configured.
@@ -127,12 +143,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_BULK_LIMIT_REACHED: _ErrorReason.ValueType  # 31
     """RESOURCE_EXHAUSTED. Too many open jobs of a caller, or too many waiting items."""
     ERROR_REASON_STORE_FULL: _ErrorReason.ValueType  # 32
-    """RESOURCE_EXHAUSTED. The store's disk is full."""
+    """RESOURCE_EXHAUSTED. The store's disk is full. An operator must act."""
     ERROR_REASON_UPLOAD_IDLE: _ErrorReason.ValueType  # 33
-    """DEADLINE_EXCEEDED. An upload brought nothing for 30 s."""
+    """DEADLINE_EXCEEDED. An upload brought nothing for 30 s. Begin it anew."""
     ERROR_REASON_STREAM_LIFETIME_REACHED: _ErrorReason.ValueType  # 34
     """UNAVAILABLE. A stream reached its longest life, 30 min; go on after the
     metadata's `last_sequence`.
+    """
+    ERROR_REASON_NOT_OFFERED: _ErrorReason.ValueType  # 35
+    """UNIMPLEMENTED. The server offers no such service or method, or does not know the
+    compression. GetServerInfo names the services.
+    """
+    ERROR_REASON_CANCELLED: _ErrorReason.ValueType  # 36
+    """CANCELLED. The client ended the call, or its connection did, before there was an
+    answer. A send may have been carried out.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -154,19 +178,23 @@ ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
 when they are many. Nothing was sent.
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT. The bytes are no message of this RPC."""
+"""INVALID_ARGUMENT. The bytes are no message of this RPC: look at the client's
+version of the contract.
+"""
 ERROR_REASON_ALL_RECIPIENTS_INVALID: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT, errcode 81013. No recipient could get the message. The
 metadata has `invalid_user_ids`, `invalid_department_ids`,
 `invalid_tag_ids` and `unlicensed_user_ids`, joined by commas; a list over 1.5 KiB
-is cut after an id and ends in `,…`. Nothing was sent.
+is cut after an id and ends in `,…`. Nothing was sent. Mend the recipients.
 """
 ERROR_REASON_WECOM_REFUSED: ErrorReason.ValueType  # 4
-"""WeCom refused the call with metadata `errcode`; the gRPC code says who must
-act. Nothing was sent.
+"""One code for each class of errcode. WeCom refused the call with metadata
+`errcode`; the gRPC code says who must act, `hint` how. Nothing was sent.
 """
 ERROR_REASON_WECOM_UNKNOWN_ERRCODE: ErrorReason.ValueType  # 5
-"""UNKNOWN. WeCom gave an errcode that the gateway does not know."""
+"""UNKNOWN. WeCom gave an errcode that the gateway does not know; `errcode` and
+`errmsg` are as they came. Look the number up at WeCom.
+"""
 ERROR_REASON_OUTCOME_UNKNOWN: ErrorReason.ValueType  # 6
 """UNKNOWN or DEADLINE_EXCEEDED. The call may have been carried out: its answer
 was lost. Do not repeat a send without a request_id or duplicate check. Of
@@ -195,20 +223,26 @@ is reached (errcode 45009, 45033). Nothing was sent.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 12
 """DEADLINE_EXCEEDED. The caller's deadline passed. Nothing was sent, or only a
-call that may be repeated without harm.
+call that may be repeated without harm. Give it more time.
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 13
 """ALREADY_EXISTS. The request_id was used for another request. From SendBulk
 the metadata has the `job_id` of the first.
 """
 ERROR_REASON_APP_NOT_FOUND: ErrorReason.ValueType  # 14
-"""NOT_FOUND. The app is not configured, or not the caller's."""
+"""NOT_FOUND. The app is not configured, or not the caller's. The message lists
+those that are.
+"""
 ERROR_REASON_CALLER_UNKNOWN: ErrorReason.ValueType  # 15
 """UNAUTHENTICATED. The caller gave no API token, or one that is not known."""
 ERROR_REASON_CALLER_NOT_PERMITTED: ErrorReason.ValueType  # 16
-"""PERMISSION_DENIED. The caller may not call this RPC."""
+"""PERMISSION_DENIED. The caller may not call this RPC, or not this path of
+CallApi: its `permissions` or `api_paths` must name it.
+"""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 17
-"""UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached."""
+"""UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached, or another
+process has it. Repeat; an operator must act when it goes on.
+"""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 18
 """RESOURCE_EXHAUSTED. The message is over the size that the gateway reads; or
 WeCom's answer is, 4 MiB, and the metadata has its `path`: ask for less.
@@ -218,25 +252,31 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 19
 bulk events the metadata has `last_sequence`, to go on after.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 20
-"""INTERNAL. A fault of the gateway. Please report it."""
+"""INTERNAL. A fault of the gateway, or its store is damaged. The gateway's log has
+more, in some cases under the metadata's `id`. Please report it.
+"""
 ERROR_REASON_LOGIN_STATE_REFUSED: ErrorReason.ValueType  # 21
 """INVALID_ARGUMENT. The login's state is empty, unknown, ended, used, or another
-app's or caller's.
+app's or caller's. Begin a new login.
 """
 ERROR_REASON_LOGIN_CODE_USED: ErrorReason.ValueType  # 22
 """INVALID_ARGUMENT. The login's code was brought before, by another caller or
-with another state.
+with another state. Begin a new login.
 """
 ERROR_REASON_NOT_A_MEMBER: ErrorReason.ValueType  # 23
 """PERMISSION_DENIED. The visitor is no member of the corp. The metadata has
 `external_user_id` where WeCom gave one.
 """
 ERROR_REASON_SESSION_INVALID: ErrorReason.ValueType  # 24
-"""INVALID_ARGUMENT. The session token is none of ours."""
+"""INVALID_ARGUMENT. The session token is none of ours. Send the person through
+the login.
+"""
 ERROR_REASON_SESSION_EXPIRED: ErrorReason.ValueType  # 25
-"""INVALID_ARGUMENT. The session has ended."""
+"""INVALID_ARGUMENT. The session has ended. Send the person through the login."""
 ERROR_REASON_SESSION_REVOKED: ErrorReason.ValueType  # 26
-"""INVALID_ARGUMENT. The session was logged out."""
+"""INVALID_ARGUMENT. The session was logged out. Send the person through the
+login.
+"""
 ERROR_REASON_CONTACTS_SECRET_MISSING: ErrorReason.ValueType  # 27
 """FAILED_PRECONDITION. The call needs the contacts secret of the app, which is
 not configured.
@@ -252,11 +292,19 @@ metadata has `first_sequence` and `last_sequence`.
 ERROR_REASON_BULK_LIMIT_REACHED: ErrorReason.ValueType  # 31
 """RESOURCE_EXHAUSTED. Too many open jobs of a caller, or too many waiting items."""
 ERROR_REASON_STORE_FULL: ErrorReason.ValueType  # 32
-"""RESOURCE_EXHAUSTED. The store's disk is full."""
+"""RESOURCE_EXHAUSTED. The store's disk is full. An operator must act."""
 ERROR_REASON_UPLOAD_IDLE: ErrorReason.ValueType  # 33
-"""DEADLINE_EXCEEDED. An upload brought nothing for 30 s."""
+"""DEADLINE_EXCEEDED. An upload brought nothing for 30 s. Begin it anew."""
 ERROR_REASON_STREAM_LIFETIME_REACHED: ErrorReason.ValueType  # 34
 """UNAVAILABLE. A stream reached its longest life, 30 min; go on after the
 metadata's `last_sequence`.
+"""
+ERROR_REASON_NOT_OFFERED: ErrorReason.ValueType  # 35
+"""UNIMPLEMENTED. The server offers no such service or method, or does not know the
+compression. GetServerInfo names the services.
+"""
+ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 36
+"""CANCELLED. The client ended the call, or its connection did, before there was an
+answer. A send may have been carried out.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

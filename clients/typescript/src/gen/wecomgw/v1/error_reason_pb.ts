@@ -11,7 +11,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file wecomgw/v1/error_reason.proto.
  */
 export const file_wecomgw_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Ch13ZWNvbWd3L3YxL2Vycm9yX3JlYXNvbi5wcm90bxIKd2Vjb21ndy52MSrICQoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocRVJST1JfUkVBU09OX0lOVkFMSURfUkVRVUVTVBABEiIKHkVSUk9SX1JFQVNPTl9NQUxGT1JNRURfUkVRVUVTVBACEicKI0VSUk9SX1JFQVNPTl9BTExfUkVDSVBJRU5UU19JTlZBTElEEAMSHgoaRVJST1JfUkVBU09OX1dFQ09NX1JFRlVTRUQQBBImCiJFUlJPUl9SRUFTT05fV0VDT01fVU5LTk9XTl9FUlJDT0RFEAUSIAocRVJST1JfUkVBU09OX09VVENPTUVfVU5LTk9XThAGEiIKHkVSUk9SX1JFQVNPTl9XRUNPTV9VTlJFQUNIQUJMRRAHEh0KGUVSUk9SX1JFQVNPTl9DSVJDVUlUX09QRU4QCBIjCh9FUlJPUl9SRUFTT05fQ1JFREVOVElBTF9SRUZVU0VEEAkSFgoSRVJST1JfUkVBU09OX1BBQ0VEEAoSIwofRVJST1JfUkVBU09OX1dFQ09NX1JBVEVfTElNSVRFRBALEiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBAMEiIKHkVSUk9SX1JFQVNPTl9SRVFVRVNUX0lEX1JFVVNFRBANEh4KGkVSUk9SX1JFQVNPTl9BUFBfTk9UX0ZPVU5EEA4SHwobRVJST1JfUkVBU09OX0NBTExFUl9VTktOT1dOEA8SJQohRVJST1JfUkVBU09OX0NBTExFUl9OT1RfUEVSTUlUVEVEEBASIgoeRVJST1JfUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEBESIgoeRVJST1JfUkVBU09OX01FU1NBR0VfVE9PX0xBUkdFEBISHgoaRVJST1JfUkVBU09OX1NIVVRUSU5HX0RPV04QExIZChVFUlJPUl9SRUFTT05fSU5URVJOQUwQFBIkCiBFUlJPUl9SRUFTT05fTE9HSU5fU1RBVEVfUkVGVVNFRBAVEiAKHEVSUk9SX1JFQVNPTl9MT0dJTl9DT0RFX1VTRUQQFhIdChlFUlJPUl9SRUFTT05fTk9UX0FfTUVNQkVSEBcSIAocRVJST1JfUkVBU09OX1NFU1NJT05fSU5WQUxJRBAYEiAKHEVSUk9SX1JFQVNPTl9TRVNTSU9OX0VYUElSRUQQGRIgChxFUlJPUl9SRUFTT05fU0VTU0lPTl9SRVZPS0VEEBoSKAokRVJST1JfUkVBU09OX0NPTlRBQ1RTX1NFQ1JFVF9NSVNTSU5HEBsSHgoaRVJST1JfUkVBU09OX0pPQl9OT1RfRk9VTkQQHBIhCh1FUlJPUl9SRUFTT05fSk9CX05PVF9GSU5JU0hFRBAdEiYKIkVSUk9SX1JFQVNPTl9TRVFVRU5DRV9PVVRfT0ZfUkFOR0UQHhIjCh9FUlJPUl9SRUFTT05fQlVMS19MSU1JVF9SRUFDSEVEEB8SGwoXRVJST1JfUkVBU09OX1NUT1JFX0ZVTEwQIBIcChhFUlJPUl9SRUFTT05fVVBMT0FEX0lETEUQIRIoCiRFUlJPUl9SRUFTT05fU1RSRUFNX0xJRkVUSU1FX1JFQUNIRUQQIkJqCg1pby53ZWNvbWd3LnYxQhBFcnJvclJlYXNvblByb3RvUAFaK3dlY29tZ3cvY2xpZW50cy9nby9nZW4vd2Vjb21ndy92MTt3ZWNvbWd3djGqAgpXZWNvbWd3LlYxygIKV2Vjb21nd1xWMWIGcHJvdG8z");
+  fileDesc("Ch13ZWNvbWd3L3YxL2Vycm9yX3JlYXNvbi5wcm90bxIKd2Vjb21ndy52MSqCCgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocRVJST1JfUkVBU09OX0lOVkFMSURfUkVRVUVTVBABEiIKHkVSUk9SX1JFQVNPTl9NQUxGT1JNRURfUkVRVUVTVBACEicKI0VSUk9SX1JFQVNPTl9BTExfUkVDSVBJRU5UU19JTlZBTElEEAMSHgoaRVJST1JfUkVBU09OX1dFQ09NX1JFRlVTRUQQBBImCiJFUlJPUl9SRUFTT05fV0VDT01fVU5LTk9XTl9FUlJDT0RFEAUSIAocRVJST1JfUkVBU09OX09VVENPTUVfVU5LTk9XThAGEiIKHkVSUk9SX1JFQVNPTl9XRUNPTV9VTlJFQUNIQUJMRRAHEh0KGUVSUk9SX1JFQVNPTl9DSVJDVUlUX09QRU4QCBIjCh9FUlJPUl9SRUFTT05fQ1JFREVOVElBTF9SRUZVU0VEEAkSFgoSRVJST1JfUkVBU09OX1BBQ0VEEAoSIwofRVJST1JfUkVBU09OX1dFQ09NX1JBVEVfTElNSVRFRBALEiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBAMEiIKHkVSUk9SX1JFQVNPTl9SRVFVRVNUX0lEX1JFVVNFRBANEh4KGkVSUk9SX1JFQVNPTl9BUFBfTk9UX0ZPVU5EEA4SHwobRVJST1JfUkVBU09OX0NBTExFUl9VTktOT1dOEA8SJQohRVJST1JfUkVBU09OX0NBTExFUl9OT1RfUEVSTUlUVEVEEBASIgoeRVJST1JfUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEBESIgoeRVJST1JfUkVBU09OX01FU1NBR0VfVE9PX0xBUkdFEBISHgoaRVJST1JfUkVBU09OX1NIVVRUSU5HX0RPV04QExIZChVFUlJPUl9SRUFTT05fSU5URVJOQUwQFBIkCiBFUlJPUl9SRUFTT05fTE9HSU5fU1RBVEVfUkVGVVNFRBAVEiAKHEVSUk9SX1JFQVNPTl9MT0dJTl9DT0RFX1VTRUQQFhIdChlFUlJPUl9SRUFTT05fTk9UX0FfTUVNQkVSEBcSIAocRVJST1JfUkVBU09OX1NFU1NJT05fSU5WQUxJRBAYEiAKHEVSUk9SX1JFQVNPTl9TRVNTSU9OX0VYUElSRUQQGRIgChxFUlJPUl9SRUFTT05fU0VTU0lPTl9SRVZPS0VEEBoSKAokRVJST1JfUkVBU09OX0NPTlRBQ1RTX1NFQ1JFVF9NSVNTSU5HEBsSHgoaRVJST1JfUkVBU09OX0pPQl9OT1RfRk9VTkQQHBIhCh1FUlJPUl9SRUFTT05fSk9CX05PVF9GSU5JU0hFRBAdEiYKIkVSUk9SX1JFQVNPTl9TRVFVRU5DRV9PVVRfT0ZfUkFOR0UQHhIjCh9FUlJPUl9SRUFTT05fQlVMS19MSU1JVF9SRUFDSEVEEB8SGwoXRVJST1JfUkVBU09OX1NUT1JFX0ZVTEwQIBIcChhFUlJPUl9SRUFTT05fVVBMT0FEX0lETEUQIRIoCiRFUlJPUl9SRUFTT05fU1RSRUFNX0xJRkVUSU1FX1JFQUNIRUQQIhIcChhFUlJPUl9SRUFTT05fTk9UX09GRkVSRUQQIxIaChZFUlJPUl9SRUFTT05fQ0FOQ0VMTEVEECRCagoNaW8ud2Vjb21ndy52MUIQRXJyb3JSZWFzb25Qcm90b1ABWit3ZWNvbWd3L2NsaWVudHMvZ28vZ2VuL3dlY29tZ3cvdjE7d2Vjb21nd3YxqgIKV2Vjb21ndy5WMcoCCldlY29tZ3dcVjFiBnByb3RvMw");
 
 /**
  * The `reason` of the google.rpc.ErrorInfo that comes with every error of the
@@ -43,7 +43,8 @@ export enum ErrorReason {
   INVALID_REQUEST = 1,
 
   /**
-   * INVALID_ARGUMENT. The bytes are no message of this RPC.
+   * INVALID_ARGUMENT. The bytes are no message of this RPC: look at the client's
+   * version of the contract.
    *
    * @generated from enum value: ERROR_REASON_MALFORMED_REQUEST = 2;
    */
@@ -53,22 +54,23 @@ export enum ErrorReason {
    * INVALID_ARGUMENT, errcode 81013. No recipient could get the message. The
    * metadata has `invalid_user_ids`, `invalid_department_ids`,
    * `invalid_tag_ids` and `unlicensed_user_ids`, joined by commas; a list over 1.5 KiB
-   * is cut after an id and ends in `,…`. Nothing was sent.
+   * is cut after an id and ends in `,…`. Nothing was sent. Mend the recipients.
    *
    * @generated from enum value: ERROR_REASON_ALL_RECIPIENTS_INVALID = 3;
    */
   ALL_RECIPIENTS_INVALID = 3,
 
   /**
-   * WeCom refused the call with metadata `errcode`; the gRPC code says who must
-   * act. Nothing was sent.
+   * One code for each class of errcode. WeCom refused the call with metadata
+   * `errcode`; the gRPC code says who must act, `hint` how. Nothing was sent.
    *
    * @generated from enum value: ERROR_REASON_WECOM_REFUSED = 4;
    */
   WECOM_REFUSED = 4,
 
   /**
-   * UNKNOWN. WeCom gave an errcode that the gateway does not know.
+   * UNKNOWN. WeCom gave an errcode that the gateway does not know; `errcode` and
+   * `errmsg` are as they came. Look the number up at WeCom.
    *
    * @generated from enum value: ERROR_REASON_WECOM_UNKNOWN_ERRCODE = 5;
    */
@@ -126,7 +128,7 @@ export enum ErrorReason {
 
   /**
    * DEADLINE_EXCEEDED. The caller's deadline passed. Nothing was sent, or only a
-   * call that may be repeated without harm.
+   * call that may be repeated without harm. Give it more time.
    *
    * @generated from enum value: ERROR_REASON_DEADLINE_EXCEEDED = 12;
    */
@@ -141,7 +143,8 @@ export enum ErrorReason {
   REQUEST_ID_REUSED = 13,
 
   /**
-   * NOT_FOUND. The app is not configured, or not the caller's.
+   * NOT_FOUND. The app is not configured, or not the caller's. The message lists
+   * those that are.
    *
    * @generated from enum value: ERROR_REASON_APP_NOT_FOUND = 14;
    */
@@ -155,14 +158,16 @@ export enum ErrorReason {
   CALLER_UNKNOWN = 15,
 
   /**
-   * PERMISSION_DENIED. The caller may not call this RPC.
+   * PERMISSION_DENIED. The caller may not call this RPC, or not this path of
+   * CallApi: its `permissions` or `api_paths` must name it.
    *
    * @generated from enum value: ERROR_REASON_CALLER_NOT_PERMITTED = 16;
    */
   CALLER_NOT_PERMITTED = 16,
 
   /**
-   * UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached.
+   * UNAVAILABLE, with RetryInfo. The gateway's store cannot be reached, or another
+   * process has it. Repeat; an operator must act when it goes on.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 17;
    */
@@ -185,7 +190,8 @@ export enum ErrorReason {
   SHUTTING_DOWN = 19,
 
   /**
-   * INTERNAL. A fault of the gateway. Please report it.
+   * INTERNAL. A fault of the gateway, or its store is damaged. The gateway's log has
+   * more, in some cases under the metadata's `id`. Please report it.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 20;
    */
@@ -193,7 +199,7 @@ export enum ErrorReason {
 
   /**
    * INVALID_ARGUMENT. The login's state is empty, unknown, ended, used, or another
-   * app's or caller's.
+   * app's or caller's. Begin a new login.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_STATE_REFUSED = 21;
    */
@@ -201,7 +207,7 @@ export enum ErrorReason {
 
   /**
    * INVALID_ARGUMENT. The login's code was brought before, by another caller or
-   * with another state.
+   * with another state. Begin a new login.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_CODE_USED = 22;
    */
@@ -216,21 +222,23 @@ export enum ErrorReason {
   NOT_A_MEMBER = 23,
 
   /**
-   * INVALID_ARGUMENT. The session token is none of ours.
+   * INVALID_ARGUMENT. The session token is none of ours. Send the person through
+   * the login.
    *
    * @generated from enum value: ERROR_REASON_SESSION_INVALID = 24;
    */
   SESSION_INVALID = 24,
 
   /**
-   * INVALID_ARGUMENT. The session has ended.
+   * INVALID_ARGUMENT. The session has ended. Send the person through the login.
    *
    * @generated from enum value: ERROR_REASON_SESSION_EXPIRED = 25;
    */
   SESSION_EXPIRED = 25,
 
   /**
-   * INVALID_ARGUMENT. The session was logged out.
+   * INVALID_ARGUMENT. The session was logged out. Send the person through the
+   * login.
    *
    * @generated from enum value: ERROR_REASON_SESSION_REVOKED = 26;
    */
@@ -274,14 +282,14 @@ export enum ErrorReason {
   BULK_LIMIT_REACHED = 31,
 
   /**
-   * RESOURCE_EXHAUSTED. The store's disk is full.
+   * RESOURCE_EXHAUSTED. The store's disk is full. An operator must act.
    *
    * @generated from enum value: ERROR_REASON_STORE_FULL = 32;
    */
   STORE_FULL = 32,
 
   /**
-   * DEADLINE_EXCEEDED. An upload brought nothing for 30 s.
+   * DEADLINE_EXCEEDED. An upload brought nothing for 30 s. Begin it anew.
    *
    * @generated from enum value: ERROR_REASON_UPLOAD_IDLE = 33;
    */
@@ -294,6 +302,22 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_STREAM_LIFETIME_REACHED = 34;
    */
   STREAM_LIFETIME_REACHED = 34,
+
+  /**
+   * UNIMPLEMENTED. The server offers no such service or method, or does not know the
+   * compression. GetServerInfo names the services.
+   *
+   * @generated from enum value: ERROR_REASON_NOT_OFFERED = 35;
+   */
+  NOT_OFFERED = 35,
+
+  /**
+   * CANCELLED. The client ended the call, or its connection did, before there was an
+   * answer. A send may have been carried out.
+   *
+   * @generated from enum value: ERROR_REASON_CANCELLED = 36;
+   */
+  CANCELLED = 36,
 }
 
 /**
