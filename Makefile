@@ -11,6 +11,11 @@ BUF := tools/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 BASELINE := proto/baseline.binpb
+KUSTOMIZE := tools/deploy/kustomize-v5.8.2/kustomize
+HELM := tools/deploy/helm-v3.22.0/helm
+DEPLOY_PYTHON := tools/deploy/venv/bin/python
+# What `make image` packs; another binary is taken as it is.
+BINARY ?= target/release/wecomgw
 
 # $(call say,what happens now)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
@@ -29,7 +34,7 @@ endef
 .PHONY: help
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-		printf '  \033[1mmake %-11s\033[0m %s\n' "$$target" "$$text"; done
+		printf '  \033[1mmake %-13s\033[0m %s\n' "$$target" "$$text"; done
 
 .PHONY: dev
 dev: compiler ## Run gateway and sandbox in one process, on loopback
@@ -37,10 +42,23 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 	cargo run --locked -- dev
 
 .PHONY: test
-test: compiler ## Run every test
+test: test-rust browser strangers ## Run every test
+
+.PHONY: test-rust
+test-rust: compiler ## Run the tests in Rust, with a PostgreSQL of their own
 	$(call need,pg_ctlcluster,postgresql)
-	$(call say,run every test)
+	$(call say,run the tests in Rust)
 	cargo test --locked
+
+.PHONY: browser
+browser: compiler ## Log in through the example with a real browser
+	$(call need,chromium,chromium)
+	$(call say,log in with chromium)
+	cargo test --locked --test it auth::browser -- --ignored
+
+.PHONY: strangers
+strangers: compiler ## Run other people's WeCom SDKs against the sandbox
+	tests/strangers/run
 
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies
@@ -86,6 +104,30 @@ bench-gate: compiler ## Count instructions of a send, and fail when they exceed 
 	$(call say,count instructions)
 	cargo bench --locked --bench compare -- instructions gate
 
+# The first run builds kustomize and helm, which takes minutes; the next ones half a minute.
+.PHONY: deploy-check
+deploy-check: compiler $(KUSTOMIZE) $(HELM) $(DEPLOY_PYTHON) ## Check manifests, chart, alerts, dashboard, Dockerfile and compose file
+	$(call need,promtool,prometheus)
+	$(call need,shellcheck,shellcheck)
+	cargo build --locked
+	$(call say,lint the Dockerfile and its scripts)
+	tools/deploy/venv/bin/hadolint deploy/docker/Dockerfile
+	shellcheck deploy/docker/*.sh
+	$(call say,check the compose file)
+	$(DEPLOY_PYTHON) deploy/check/compose.py target/debug/wecomgw
+	$(call say,render and check the manifests)
+	PATH="$(CURDIR)/$(dir $(KUSTOMIZE)):$(CURDIR)/$(dir $(HELM)):$$PATH" \
+		$(DEPLOY_PYTHON) deploy/check/manifests.py target/debug/wecomgw
+	$(call say,check alerts and dashboard)
+	$(DEPLOY_PYTHON) deploy/check/monitoring.py target/debug/wecomgw
+
+.PHONY: image
+image: compiler ## Build the image of a release build, and run it as Kubernetes would (root, Debian)
+	$(call need,buildah,buildah)
+	@[ "$(BINARY)" != target/release/wecomgw ] || cargo build --locked --release --bin wecomgw
+	$(call say,build and test the image)
+	deploy/docker/image.sh $(BINARY) localhost/wecomgw:latest
+
 # SQLite is compiled from C.
 .PHONY: compiler
 compiler:
@@ -102,3 +144,18 @@ $(BUF): tools/package.json
 $(DENY):
 	$(call say,build cargo-deny into tools/)
 	cargo install --debug --locked --root tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
+
+# Helm and kustomize come as Go modules; nothing is put into GOPATH/bin.
+$(KUSTOMIZE): PACKAGE := sigs.k8s.io/kustomize/kustomize/v5
+$(HELM): PACKAGE := helm.sh/helm/v3/cmd/helm
+$(KUSTOMIZE) $(HELM):
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 or later" >&2; exit 1; }
+	$(call say,build $(notdir $@) into tools/)
+	GOBIN="$(CURDIR)/$(@D)" go install $(PACKAGE)@$(lastword $(subst -, ,$(notdir $(@D))))
+
+$(DEPLOY_PYTHON): deploy/check/requirements.txt
+	$(call need,python3,python3-venv)
+	$(call say,install the checkers of deploy/ into tools/)
+	python3 -m venv tools/deploy/venv
+	$@ -m pip install --quiet --requirement $<
+	@touch $@

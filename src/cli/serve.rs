@@ -21,6 +21,5 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry)?;
     let shutdown = shutdown_signal()?;
     let gateway = Gateway::build(config, insecure).await?;
-    gateway.run(shutdown).await;
-    Ok(())
+    gateway.run(shutdown).await
 }

@@ -39,6 +39,8 @@ pub(super) struct Admitted {
     caller: Arc<Caller>,
     /// When the answer must be there.
     pub(super) deadline: Instant,
+    /// Whether that is our limit, and not one that the caller set.
+    pub(super) is_our_limit: bool,
 }
 
 impl Callers {
@@ -89,10 +91,12 @@ impl Callers {
         if !caller.may_call(rpc) {
             return Err(status::access(access::Error::NotPermitted));
         }
+        let limit = time_limit(metadata, default, longest);
         Ok(Admitted {
             callers: self.clone(),
             caller,
-            deadline: Instant::now() + time_limit(metadata, default, longest),
+            deadline: Instant::now() + limit,
+            is_our_limit: limit == longest - ANSWER_MARGIN,
         })
     }
 }

@@ -228,6 +228,9 @@ pub struct Modes {
     /// Misses of getuserid and get_userid_by_email in a day before 45009; 0 is no
     /// limit. WeCom's is a fifth of the corp's account limit.
     pub resolve_misses: u64,
+    /// Whether an `agentid` may be written as text, `"1000002"`. WeCom's pages say it is
+    /// an integer; published SDKs send text.
+    pub text_agent_ids: bool,
     /// Whether `\uXXXX` escapes in a request are refused with 40033.
     pub refuse_escapes: bool,
     /// Whether a login's code that was used is refused with 42022 instead of 40029.
@@ -259,6 +262,7 @@ impl Default for Modes {
             old_apps: Vec::new(),
             contacts_details: false,
             resolve_misses: 0,
+            text_agent_ids: false,
             refuse_escapes: false,
             used_code_42022: false,
             legacy_identity: false,

@@ -174,6 +174,18 @@ impl Session {
         Ok(self.one::<(i64,)>(sql, &[]).await?.0)
     }
 
+    /// Lets one transaction at a time pass with the same `key`, until it ends. SQLite lets one
+    /// through anyway.
+    pub(super) async fn take_turns(&mut self, key: &[u8; 32]) -> Result<()> {
+        if self.is_shared() {
+            let [a, b, c, d, e, f, g, h, ..] = *key;
+            let key = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            let sql = "SELECT pg_advisory_xact_lock($1)";
+            self.execute(sql, &values![key]).await?;
+        }
+        Ok(())
+    }
+
     /// Answers how many rows it changed.
     pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
         let (shared, sql) = (self.is_shared(), self.speak(sql.into()));

@@ -40,6 +40,12 @@ pub trait Call: Send + Sync {
         &[]
     }
 
+    /// Whether it leaves room below the limits of each member, as those should that
+    /// nobody waits for.
+    fn leaves_room(&self) -> bool {
+        false
+    }
+
     /// What the call takes of the limits that WeCom keeps for app chats.
     fn chat_share(&self) -> Option<ChatShare<'_>> {
         None

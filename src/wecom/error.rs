@@ -171,12 +171,25 @@ impl std::fmt::Display for Reason {
 /// A limit that holds a call back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
+    /// Whom waiting concerns.
+    pub scope: Scope,
     /// Who or what is limited: `user:zhangsan`, `app:youxiao`.
     pub subject: String,
     /// The limit, for a human.
     pub limit: String,
     /// When the call may pass.
     pub retry_after: Duration,
+}
+
+/// Whom a limit holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Calls that name one member, chat or ticket; others may go on.
+    One,
+    /// Every call of the path, until the day ends.
+    Day,
+    /// Every call of the path, while WeCom blocks it or the corp calls too often.
+    Path,
 }
 
 /// WeCom's word against a call.

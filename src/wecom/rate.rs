@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::auth::CorpTickets;
 use super::call::Call;
-use super::error::Held;
+use super::error::{Held, Scope};
 
 mod chat;
 
@@ -26,6 +26,10 @@ mod chat;
 const MEMBER_PER_MINUTE: usize = 30;
 /// Messages from one app to one member in an hour; WeCom drops the rest.
 const MEMBER_PER_HOUR: usize = 1000;
+/// What a bulk job takes of both at most, so that a message which a person waits for
+/// still passes.
+const BULK_PER_MINUTE: usize = 25;
+const BULK_PER_HOUR: usize = 900;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Calls of one API by one corp: 10 000 a minute. A bucket that starts full lets
@@ -51,9 +55,13 @@ const FORGETTABLE: usize = 16;
 /// this many have come.
 const SWEEP_STEP: usize = 4096;
 
+/// The one limit after 45009 that WeCom keeps for each app; all others are the corp's.
+const APP_LIMITED: &str = "message/send";
+
 /// The base limits of a corp, shared by its apps.
 #[derive(Default)]
 pub(super) struct Corp {
+    lanes: Mutex<Lanes>,
     apis: Mutex<HashMap<&'static str, Arc<Base>>>,
     chats: Mutex<chat::Shared>,
     /// The limits of tickets, which are its alone.
@@ -76,18 +84,24 @@ impl Corp {
                 hour: RateLimiter::direct(hour),
             })
         });
-        let held = |limit: &str, wait| Held {
+        // What is enforced, and what it stays below.
+        let held = |burst: NonZeroU32, refill: NonZeroU32, unit: &str, wecom: &str, wait| Held {
+            scope: Scope::Path,
             subject: format!("api:{path}"),
-            limit: format!("{limit} calls of {path} by the corp"),
+            limit: format!(
+                "{burst} calls of {path} by the corp at once and {refill} a{unit} beyond, within WeCom's {wecom} a{unit}"
+            ),
             retry_after: wait,
         };
         let now = DefaultClock::default().now();
-        base.minute
-            .check()
-            .map_err(|no| held("10000/min", no.wait_time_from(now)))?;
-        base.hour
-            .check()
-            .map_err(|no| held("150000/h", no.wait_time_from(now)))
+        base.minute.check().map_err(|no| {
+            let wait = no.wait_time_from(now);
+            held(CORP_PER_MINUTE, CORP_PER_MINUTE, " minute", "10000", wait)
+        })?;
+        base.hour.check().map_err(|no| {
+            let wait = no.wait_time_from(now);
+            held(CORP_HOUR_BURST, CORP_PER_HOUR, "n hour", "150000", wait)
+        })
     }
 }
 
@@ -110,11 +124,77 @@ struct State {
     sweep_at: usize,
     day: u64,
     day_used: u64,
-    lanes: HashMap<&'static str, Lane>,
+    lanes: Lanes,
+}
+
+/// Messages to one member that a call may bring it to.
+#[derive(Clone, Copy)]
+pub(super) struct MemberLimits {
+    minute: usize,
+    hour: usize,
+}
+
+impl MemberLimits {
+    /// All that WeCom lets through.
+    const ALL: Self = Self {
+        minute: MEMBER_PER_MINUTE,
+        hour: MEMBER_PER_HOUR,
+    };
+    /// What is left to bulk jobs.
+    const BULK: Self = Self {
+        minute: BULK_PER_MINUTE,
+        hour: BULK_PER_HOUR,
+    };
+
+    fn of<C: Call>(call: &C) -> Self {
+        if call.leaves_room() {
+            Self::BULK
+        } else {
+            Self::ALL
+        }
+    }
 }
 
 /// Ticks at which a member was sent to; most members have one or two.
 type Log = SmallVec<[u32; 4]>;
+
+/// The paths that WeCom blocked.
+#[derive(Default)]
+struct Lanes(HashMap<&'static str, Lane>);
+
+impl Lanes {
+    /// Closes `path` for the next window, gives its length.
+    fn block(&mut self, path: &'static str) -> Duration {
+        let now = Instant::now();
+        let lane = self.0.entry(path).or_insert(Lane {
+            until: now,
+            step: 0,
+        });
+        if lane.until > now {
+            // Calls that were under way when the block began say nothing new.
+            return lane.until - now;
+        }
+        if lane.step > 0 && now - lane.until > LADDER_MEMORY {
+            lane.step = 0;
+        }
+        let block = BLOCKS
+            .get(lane.step)
+            .copied()
+            .unwrap_or_else(|| until_shanghai_midnight(SystemTime::now()));
+        lane.step += 1;
+        lane.until = now + block;
+        block
+    }
+
+    /// The closed paths and how long they are.
+    fn closed(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let now = Instant::now();
+        let lanes = self.0.iter();
+        lanes
+            .filter(move |(_, lane)| lane.until > now)
+            .map(move |(path, lane)| (*path, lane.until - now))
+    }
+}
 
 /// A path that WeCom blocked.
 struct Lane {
@@ -167,7 +247,8 @@ impl Pace {
             Some(share) => Some(self.take_chat(share, chat::Day::at(SystemTime::now()))?),
             None => None,
         };
-        match self.take(call.path(), call.members(), C::BASE_LIMITED) {
+        let limits = MemberLimits::of(call);
+        match self.take(call.path(), call.members(), limits, C::BASE_LIMITED) {
             Ok(ticket) => Ok(Taken { ticket, chat }),
             Err(held) => {
                 self.give_back_chat(share, chat.as_ref());
@@ -185,7 +266,8 @@ impl Pace {
     /// Whether the call may go out now; nothing is taken.
     pub(super) fn check(&self, path: &'static str, members: &[String]) -> Result<(), Held> {
         let mut state = lock(&self.state);
-        self.check_locked(&mut state, path, members, shanghai_day(SystemTime::now()))
+        let day = shanghai_day(SystemTime::now());
+        self.check_locked(&mut state, path, members, MemberLimits::ALL, day)
     }
 
     /// Takes the call's share of every limit, or of none.
@@ -193,11 +275,12 @@ impl Pace {
         &self,
         path: &'static str,
         members: &[String],
+        limits: MemberLimits,
         base_limited: bool,
     ) -> Result<Ticket, Held> {
         let day = shanghai_day(SystemTime::now());
         let mut state = lock(&self.state);
-        self.check_locked(&mut state, path, members, day)?;
+        self.check_locked(&mut state, path, members, limits, day)?;
         if base_limited {
             self.corp.take(path)?;
         }
@@ -237,28 +320,30 @@ impl Pace {
         }
     }
 
-    /// WeCom answered 45009: closes the path for the window, gives its length.
+    /// WeCom answered 45009: closes the path for the window, gives its length. Except for
+    /// messages the limit is the corp's, and so every app of it waits.
     pub(super) fn block(&self, path: &'static str) -> Duration {
-        let now = Instant::now();
-        let mut state = lock(&self.state);
-        let lane = state.lanes.entry(path).or_insert(Lane {
-            until: now,
-            step: 0,
-        });
-        if lane.until > now {
-            // Calls that were under way when the block began say nothing new.
-            return lane.until - now;
+        match path {
+            APP_LIMITED => lock(&self.state).lanes.block(path),
+            _ => lock(&self.corp.lanes).block(path),
         }
-        if lane.step > 0 && now - lane.until > LADDER_MEMORY {
-            lane.step = 0;
-        }
-        let block = BLOCKS
-            .get(lane.step)
-            .copied()
-            .unwrap_or_else(|| until_shanghai_midnight(SystemTime::now()));
-        lane.step += 1;
-        lane.until = now + block;
-        block
+    }
+
+    /// How long `path` is closed, and for whom.
+    fn closed(&self, state: &State, path: &'static str) -> Option<(String, Duration)> {
+        let (subject, left) = match path {
+            APP_LIMITED => (
+                format!("app:{}", self.app),
+                state.lanes.closed().find(|(closed, _)| *closed == path),
+            ),
+            _ => (
+                format!("api:{path}"),
+                lock(&self.corp.lanes)
+                    .closed()
+                    .find(|(closed, _)| *closed == path),
+            ),
+        };
+        left.map(|(_, left)| (subject, left))
     }
 
     fn check_locked(
@@ -266,16 +351,15 @@ impl Pace {
         state: &mut State,
         path: &'static str,
         members: &[String],
+        limits: MemberLimits,
         day: u64,
     ) -> Result<(), Held> {
-        let now = Instant::now();
-        if let Some(lane) = state.lanes.get(path)
-            && lane.until > now
-        {
+        if let Some((subject, retry_after)) = self.closed(state, path) {
             return Err(Held {
-                subject: format!("app:{}", self.app),
+                scope: Scope::Path,
+                subject,
                 limit: format!("WeCom's frequency limit of {path}"),
-                retry_after: lane.until - now,
+                retry_after,
             });
         }
         if state.day != day {
@@ -286,6 +370,7 @@ impl Pace {
             && state.day_used + members.len() as u64 > daily
         {
             return Err(Held {
+                scope: Scope::Day,
                 subject: format!("app:{}", self.app),
                 limit: format!("{daily} person-messages a day"),
                 retry_after: until_shanghai_midnight(SystemTime::now()),
@@ -301,16 +386,15 @@ impl Pace {
                 .take_while(|at| **at + ticks(HOUR) <= now)
                 .count();
             log.drain(..old);
-            for (limit, window, unit) in [
-                (MEMBER_PER_MINUTE, MINUTE, "min"),
-                (MEMBER_PER_HOUR, HOUR, "h"),
-            ] {
+            for (limit, window, unit) in [(limits.minute, MINUTE, "min"), (limits.hour, HOUR, "h")]
+            {
                 let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else {
                     continue;
                 };
                 let free_at = oldest + ticks(window);
                 if free_at > now {
                     return Err(Held {
+                        scope: Scope::One,
                         subject: format!("user:{member}"),
                         limit: format!("{limit}/{unit} messages to one member"),
                         retry_after: TICK * (free_at - now),
@@ -323,7 +407,6 @@ impl Pace {
 
     /// The limits in use now.
     pub(super) fn quotas(&self) -> Vec<QuotaState> {
-        let now = Instant::now();
         let day = shanghai_day(SystemTime::now());
         let mut quotas = self.chat_quotas(chat::Day::at(SystemTime::now()));
         let state = lock(&self.state);
@@ -342,12 +425,13 @@ impl Pace {
                 },
             );
         }
-        let blocked = state.lanes.iter().filter(|(_, lane)| lane.until > now);
-        quotas.extend(blocked.map(|(path, lane)| QuotaState {
-            api: path,
-            limit: format!("WeCom's frequency limit of {path}"),
+        let corp = lock(&self.corp.lanes);
+        let closed = state.lanes.closed().chain(corp.closed());
+        quotas.extend(closed.map(|(api, left)| QuotaState {
+            api,
+            limit: format!("WeCom's frequency limit of {api}"),
             used_ratio: 1.0,
-            retry_after: Some(lane.until - now),
+            retry_after: Some(left),
         }));
         quotas
     }
@@ -409,19 +493,22 @@ mod tests {
         let pace = pace();
         let member = to(&["zhangsan"]);
         for _ in 0..30 {
-            pace.take(SEND, &member, false).unwrap();
+            pace.take(SEND, &member, MemberLimits::ALL, false).unwrap();
             advance(Duration::from_millis(100)).await;
         }
         let held = pace
-            .take(SEND, &to(&["ZhangSan"]), false)
+            .take(SEND, &to(&["ZhangSan"]), MemberLimits::ALL, false)
             .map(|_| ())
             .unwrap_err();
         assert_eq!(held.subject, "user:ZhangSan");
         assert_eq!(held.retry_after, Duration::from_millis(57_100));
-        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        assert!(
+            pace.take(SEND, &to(&["lisi"]), MemberLimits::ALL, false)
+                .is_ok()
+        );
         advance(held.retry_after).await;
-        assert!(pace.take(SEND, &member, false).is_ok());
-        assert!(pace.take(SEND, &member, false).is_err());
+        assert!(pace.take(SEND, &member, MemberLimits::ALL, false).is_ok());
+        assert!(pace.take(SEND, &member, MemberLimits::ALL, false).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -431,7 +518,7 @@ mod tests {
         let mut sent = 0;
         for _ in 0..1799 {
             advance(Duration::from_secs(2)).await;
-            sent += usize::from(pace.take(SEND, &member, false).is_ok());
+            sent += usize::from(pace.take(SEND, &member, MemberLimits::ALL, false).is_ok());
         }
         assert_eq!(sent, MEMBER_PER_HOUR);
     }
@@ -440,12 +527,19 @@ mod tests {
     async fn one_member_at_the_limit_takes_nothing_from_the_others() {
         let pace = pace();
         for _ in 0..30 {
-            pace.take(SEND, &to(&["zhangsan"]), false).unwrap();
+            pace.take(SEND, &to(&["zhangsan"]), MemberLimits::ALL, false)
+                .unwrap();
         }
         for _ in 0..40 {
-            assert!(pace.take(SEND, &to(&["lisi", "zhangsan"]), false).is_err());
+            assert!(
+                pace.take(SEND, &to(&["lisi", "zhangsan"]), MemberLimits::ALL, false)
+                    .is_err()
+            );
         }
-        assert!(pace.take(SEND, &to(&["lisi"]), false).is_ok());
+        assert!(
+            pace.take(SEND, &to(&["lisi"]), MemberLimits::ALL, false)
+                .is_ok()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -455,12 +549,12 @@ mod tests {
         let mut sent = 0;
         for round in 0..59 {
             sent += (0..20)
-                .filter(|_| pace.take(SEND, &member, false).is_ok())
+                .filter(|_| pace.take(SEND, &member, MemberLimits::ALL, false).is_ok())
                 .count();
             advance(Duration::from_secs(61)).await;
             let crowd: Vec<String> = (0..9000).map(|n| format!("m{round}-{n}")).collect();
             for some in crowd.chunks(1000) {
-                pace.take(SEND, some, false).ok();
+                pace.take(SEND, some, MemberLimits::ALL, false).ok();
             }
             assert!(lock(&pace.state).members.len() < 40_000);
         }
@@ -472,7 +566,7 @@ mod tests {
         let pace = pace();
         let member = to(&["zhangsan"]);
         for _ in 0..100 {
-            let ticket = pace.take(SEND, &member, false).unwrap();
+            let ticket = pace.take(SEND, &member, MemberLimits::ALL, false).unwrap();
             pace.give_back(&ticket, &member);
         }
         assert_eq!(pace.quotas()[0].used_ratio, 0.0);
@@ -502,6 +596,22 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_path_is_closed_for_the_corp_and_a_message_for_its_app() {
+        let corp: Arc<Corp> = Arc::default();
+        let [one, other] = ["youxiao", "kaoqin"].map(|app| Pace::new(app, corp.clone(), None));
+        one.block("user/get");
+        one.block(SEND);
+        assert!(other.check("user/get", &[]).is_err());
+        assert!(other.check(SEND, &[]).is_ok());
+        assert!(one.check(SEND, &[]).is_err());
+        let stranger = Pace::new("elsewhere", Arc::default(), None);
+        assert!(stranger.check("user/get", &[]).is_ok());
+        assert_eq!((one.quotas().len(), other.quotas().len()), (2, 1));
+        advance(MINUTE).await;
+        assert!(other.check("user/get", &[]).is_ok());
+    }
+
     #[tokio::test]
     async fn the_day_ends_at_midnight_in_shanghai() {
         // 2026-11-24 15:59:59 UTC is 23:59:59 in Shanghai.
@@ -512,7 +622,8 @@ mod tests {
             shanghai_day(now + Duration::from_secs(1))
         );
         let pace = Pace::new("youxiao", Arc::default(), Some(2));
-        pace.take(SEND, &to(&["zhangsan", "lisi"]), false).unwrap();
+        pace.take(SEND, &to(&["zhangsan", "lisi"]), MemberLimits::ALL, false)
+            .unwrap();
         let held = pace.check(SEND, &to(&["wangwu"])).unwrap_err();
         assert!(held.limit.contains("2 person-messages"));
     }

@@ -140,12 +140,15 @@ pub(super) fn fields_of(call: &Call) -> Verdict<Fields> {
     }
 }
 
-/// agentid must be an integer, a known app, and the app of the token.
+/// agentid must be an integer (or text that is one, if the mode allows it), a known
+/// app, and the app of the token.
 fn check_agent(corp: &Corp, app: usize, body: &Fields) -> Verdict {
     let Some(agent_id) = body.get("agentid") else {
         return Err(Refusal::new(41011, "missing agentid"));
     };
-    let known = agent_id.as_u64().and_then(|id| {
+    let text = agent_id.as_str().filter(|_| corp.modes.text_agent_ids);
+    let number = agent_id.as_u64().or_else(|| text?.parse().ok());
+    let known = number.and_then(|id| {
         let mut apps = corp.apps.iter();
         apps.position(|app| u64::from(app.agent_id) == id)
     });

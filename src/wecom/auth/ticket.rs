@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::signature::{SignPage, Signature};
 use crate::wecom::call::{Call, Payload, Repeat};
 use crate::wecom::client::Client;
-use crate::wecom::error::{Error, Held, Reason, Result};
+use crate::wecom::error::{Error, Held, Reason, Result, Scope};
 use crate::wecom::transport;
 
 /// WeCom gives an app 100 tickets an hour and a corp 400, of each kind. One call
@@ -179,6 +179,7 @@ impl Hourly {
         }
         match times.front() {
             Some(oldest) if times.len() >= limit => Err(Error::Paced(Held {
+                scope: Scope::One,
                 subject: format!("api:{}", path(kind)),
                 limit: format!("{limit}/h fetches of a ticket by {whose}"),
                 retry_after: *oldest + HOUR - now,

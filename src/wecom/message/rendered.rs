@@ -19,11 +19,23 @@ use crate::wecom::transport;
 const ALL_RECIPIENTS_INVALID: i64 = 81013;
 /// WeCom's code for a task id that it does not take, as when it was used before.
 const TASK_ID_USED: i64 = 42014;
+/// How each body begins that names members.
+const OPENING: &[u8] = br#"{"touser":""#;
+/// Refusals of a whole message that one bad user id can cause
+/// (<https://developer.work.weixin.qq.com/document/path/90313>).
+const BY_ONE_RECIPIENT: [i64; 5] = [40003, 40031, 46004, 60111, 301_021];
 /// A call lasts at most 30 seconds with all its repetitions; a window of twice that
 /// covers the last of them.
 const LEAST_WINDOW_SECONDS: u32 = 60;
 /// WeCom's interval of the duplicate check when none is given, in seconds.
 const DEFAULT_INTERVAL_SECONDS: u32 = 1800;
+
+/// Stands before the interval in the body.
+const INTERVAL_KEY: &[u8] = b"\"duplicate_check_interval\":";
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).rposition(|window| window == part)
+}
 
 /// message/send with its body.
 pub struct Rendered {
@@ -33,6 +45,7 @@ pub struct Rendered {
     duplicate_window_seconds: Option<u32>,
     /// The media ids that stand in the places of inline bytes.
     pub(in crate::wecom) uploads: Vec<Used>,
+    bulk: bool,
 }
 
 impl Rendered {
@@ -57,6 +70,7 @@ impl Rendered {
             recipients: send.recipients,
             duplicate_window_seconds,
             uploads: Vec::new(),
+            bulk: false,
         })
     }
 
@@ -80,7 +94,28 @@ impl Rendered {
             recipients,
             duplicate_window_seconds,
             uploads: Vec::new(),
+            bulk: false,
         })
+    }
+
+    /// One call of a bulk job: the members, joined by `|`, and the rest of the message. It
+    /// is sent once; the job repeats it if it must.
+    pub fn batch(user_ids: &str, rest: &[u8]) -> Self {
+        let mut body = Vec::with_capacity(OPENING.len() + user_ids.len() + rest.len());
+        body.extend_from_slice(OPENING);
+        body.extend_from_slice(user_ids.as_bytes());
+        body.extend_from_slice(rest);
+        let user_ids = user_ids.split('|').map(str::to_owned).collect();
+        Self {
+            body: body.into(),
+            recipients: Recipients {
+                user_ids,
+                ..Recipients::default()
+            },
+            duplicate_window_seconds: None,
+            uploads: Vec::new(),
+            bulk: true,
+        }
     }
 
     /// The media ids that stand in the places of inline bytes.
@@ -96,6 +131,21 @@ impl Rendered {
     /// Seconds in which WeCom recognises a repetition; `None` without the check.
     pub fn duplicate_window_seconds(&self) -> Option<u32> {
         self.duplicate_window_seconds
+    }
+
+    /// Gives the duplicate check another interval, where it has one.
+    pub fn set_interval(&mut self, seconds: u32) {
+        // Inside a string the quotes would have a backslash: this is the key itself.
+        let Some(at) = find(&self.body, INTERVAL_KEY) else {
+            return;
+        };
+        let (head, rest) = self.body.split_at(at + INTERVAL_KEY.len());
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let seconds_text = seconds.to_string();
+        self.body = [head, seconds_text.as_bytes(), &rest[digits..]]
+            .concat()
+            .into();
+        self.duplicate_window_seconds = Some(seconds);
     }
 
     /// Spells the user ids of a reply as the request did.
@@ -134,6 +184,10 @@ impl Call for Rendered {
         &self.recipients.user_ids
     }
 
+    fn leaves_room(&self) -> bool {
+        self.bulk
+    }
+
     fn refused(&self, refusal: Refusal, body: &[u8]) -> Error {
         if refusal.errcode != ALL_RECIPIENTS_INVALID {
             return Error::Refused {
@@ -150,7 +204,31 @@ impl Call for Rendered {
     }
 }
 
+impl Send {
+    /// What follows the members in the body: the same for every batch of a bulk job.
+    fn rest(mut self, agent_id: u32, task_card_name: TaskCardName) -> Result<Vec<u8>> {
+        self.recipients.user_ids = vec![String::new()];
+        let mut body = self
+            .body(agent_id, task_card_name)
+            .map_err(|error| Error::Internal(format!("cannot render the message: {error}")))?;
+        debug_assert!(body.starts_with(OPENING), "a body begins with its members");
+        Ok(body.split_off(OPENING.len()))
+    }
+}
+
+/// Whether one recipient can be why the whole message was refused.
+pub fn is_by_one_recipient(refusal: &Refusal) -> bool {
+    BY_ONE_RECIPIENT.contains(&refusal.errcode)
+}
+
 impl Client {
+    /// Uploads the media in a checked message, and renders what each batch of a bulk job
+    /// adds to its members; see [`Rendered::batch`].
+    pub async fn prepare_rest(&self, mut send: Send, deadline: Instant) -> Result<Vec<u8>> {
+        self.upload(send.content.inline_media(), deadline).await?;
+        send.rest(self.agent_id(), self.task_card_name())
+    }
+
     /// Checks a message, uploads the media in it, and sends it. Where WeCom has lost
     /// media that were uploaded earlier for the same bytes, it does so once more.
     pub async fn send(&self, mut send: Send, deadline: Instant) -> Result<Sent> {

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::{
-    HOUR, Held, Log, MINUTE, Pace, QuotaState, SWEEP_STEP, TICK, lock, shanghai_day, ticks,
+    HOUR, Held, Log, MINUTE, Pace, QuotaState, SWEEP_STEP, Scope, TICK, lock, shanghai_day, ticks,
     until_shanghai_midnight,
 };
 use crate::wecom::call::ChatShare;
@@ -197,6 +197,7 @@ impl Pace {
 fn spent(api: &'static str, limit: String, retry_after: Duration) -> (&'static str, Held) {
     let subject = format!("api:{api}");
     let held = Held {
+        scope: Scope::Path,
         subject,
         limit,
         retry_after,
@@ -283,6 +284,7 @@ impl Members {
             return Ok(());
         };
         let held = |limit, retry_after| Held {
+            scope: Scope::One,
             subject: format!("user:{member}"),
             limit,
             retry_after,

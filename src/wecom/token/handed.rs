@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use super::{FORCED_WINDOW, Source, Token};
-use crate::wecom::error::{Error, Held, Result};
+use crate::wecom::error::{Error, Held, Result, Scope};
 
 /// At most this many tokens are dropped in [`FORCED_WINDOW`] on the word of a
 /// caller: fewer than the refresher allows, so that a caller who reports good
@@ -79,6 +79,7 @@ impl Source {
         }
         match reports.front() {
             Some((oldest, _)) if reports.len() >= REPORTS => Err(Error::Paced(Held {
+                scope: Scope::One,
                 subject: format!("app:{}", self.0.app.name),
                 limit: format!(
                     "{REPORTS} refused access tokens in {} min",
