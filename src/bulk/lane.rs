@@ -95,8 +95,8 @@ impl Lane {
             return Ok(RETRY);
         };
         let term = lease.term;
-        let held = Held::new(self, lease, asked_at).await?;
-        if let Ok(()) = held.run(shutdown).await {
+        let held = Held::new(self, lease, asked_at, shutdown).await?;
+        if let Ok(()) = held.run().await {
             store.release_lane(self.app(), term).await?;
         }
         Ok(POLL)
@@ -113,6 +113,7 @@ struct Held<'a> {
     dispatcher: Dispatcher,
     jobs: HashSet<JobId>,
     calls: JoinSet<(JobId, u32, Answer)>,
+    shutdown: &'a CancellationToken,
 }
 
 /// The store's time as of the beginning of the term, carried on by the monotonic clock: steps of
@@ -142,7 +143,12 @@ impl Clock {
 }
 
 impl<'a> Held<'a> {
-    async fn new(lane: &'a Lane, lease: Lease, asked_at: Instant) -> store::Result<Self> {
+    async fn new(
+        lane: &'a Lane,
+        lease: Lease,
+        asked_at: Instant,
+        shutdown: &'a CancellationToken,
+    ) -> store::Result<Self> {
         let jobs = lane.engine.store().load_lane(lane.app()).await?;
         let clock = Clock {
             base_ms: lease.now_ms,
@@ -158,11 +164,12 @@ impl<'a> Held<'a> {
             dispatcher: Dispatcher::new(&lease, jobs, clock.now_ms()),
             clock,
             calls: JoinSet::new(),
+            shutdown,
         })
     }
 
-    /// Works until no job is left, or until `shutdown` and the calls under way have ended.
-    async fn run(mut self, shutdown: &CancellationToken) -> Result<(), Lost> {
+    /// Works until no job is left, or until the shutdown and the end of the calls under way.
+    async fn run(mut self) -> Result<(), Lost> {
         let mut renewal = ticks(RENEWAL);
         let mut poll = ticks(POLL);
         let mut draining = false;
@@ -192,7 +199,7 @@ impl<'a> Held<'a> {
                 _ = poll.tick() => self.look().await,
                 () = self.lane.engine.woken(self.lane.app()) => self.look().await,
                 () = wake => {}
-                () = shutdown.cancelled(), if !draining => draining = true,
+                () = self.shutdown.cancelled(), if !draining => draining = true,
             }
         }
     }
@@ -226,8 +233,11 @@ impl<'a> Held<'a> {
                 }
                 Err(error) => error,
             };
-            use store::Error::{Conflict, Full, Unavailable};
-            if !matches!(error, Unavailable(_) | Full(_) | Conflict(_)) {
+            let passes = matches!(
+                error,
+                store::Error::Unavailable(_) | store::Error::Full(_) | store::Error::Conflict(_)
+            );
+            if !passes {
                 // What a failed disk has kept, only the next start can tell.
                 tracing::error!(app = self.lane.app(), "bulk jobs stop: {error}");
                 self.lane.engine.broken().cancel();
@@ -237,6 +247,10 @@ impl<'a> Held<'a> {
                 app = self.lane.app(),
                 "bulk jobs wait for the store: {error}"
             );
+            if self.shutdown.is_cancelled() && Instant::now() > self.trusted_until {
+                // The next holder finds it on disk as it was.
+                return Err(Lost);
+            }
             sleep(COMMIT_RETRY).await;
         }
     }
