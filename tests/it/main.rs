@@ -22,6 +22,8 @@ mod gateway;
 mod harness;
 mod media;
 mod message;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod request_id;
 mod store_away;
 mod update;
