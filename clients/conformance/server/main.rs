@@ -8,7 +8,6 @@
 )]
 #![expect(
     clippy::disallowed_macros,
-    clippy::disallowed_methods,
     reason = "a program of the tests speaks to its runner by its arguments and its output"
 )]
 

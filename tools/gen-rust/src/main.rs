@@ -2,12 +2,6 @@
 //!
 //! It is committed, so that the published crate has no build script.
 
-#![expect(
-    clippy::disallowed_macros,
-    clippy::disallowed_methods,
-    reason = "a tool of the build reads its arguments itself"
-)]
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
