@@ -91,6 +91,11 @@ impl Witness {
             .collect()
     }
 
+    /// How long the ledger is: grows with each call.
+    pub(crate) fn written(&self) -> u64 {
+        std::fs::metadata(&self.ledger).unwrap().len()
+    }
+
     /// Calls by now.
     pub(crate) fn calls(&self) -> usize {
         let text = std::fs::read(&self.ledger).unwrap();

@@ -328,10 +328,7 @@ async fn old_term_commits_nothing() {
     for (store, _folder) in engines().await {
         create(&store, job("j1", 1, 3)).await;
         let old = lane(&store).await;
-        assert_eq!(
-            store.renew_lane(APP, old, NOW).await.unwrap().is_some(),
-            true
-        );
+        assert!(store.renew_lane(APP, old, NOW).await.unwrap().is_some());
         store.release_lane(APP, old).await.unwrap();
         let changes = claim("j1", ready(0, 3));
         let lost = store.commit(APP, old, &changes, NOW).await;
