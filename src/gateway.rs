@@ -14,6 +14,8 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower::Layer as _;
 
+use self::sharing::SharedTokens;
+
 use crate::access::{self, Access};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
@@ -31,6 +33,8 @@ use crate::grpc::{
 use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
 use crate::{bulk, telemetry, wecom};
+
+mod sharing;
 
 /// Every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -103,6 +107,7 @@ impl Config {
             );
         }
         faults.extend(self.grpc.faults());
+        faults.extend(self.telemetry.faults());
         faults.extend(self.login.faults());
         faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default(), None);
@@ -181,7 +186,10 @@ impl Gateway {
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
-        let sharing = None;
+        let sharing = store.is_shared().then(|| {
+            let sharing: Arc<dyn wecom::Sharing> = Arc::new(SharedTokens::new(store.clone()));
+            sharing
+        });
         let clients = wecom::build(&wecom, &apps, &wecom_metrics, sharing).map_err(joined)?;
 
         let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;

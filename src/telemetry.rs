@@ -44,6 +44,26 @@ pub struct Settings {
     pub format: Format,
 }
 
+impl Settings {
+    /// What is wrong with them. A word that is no level would be taken for the target of
+    /// one, and nothing would be logged.
+    pub fn faults(&self) -> Vec<String> {
+        let is_level = |part: &str| {
+            part.contains('=') || !part.is_empty() && part.parse::<LevelFilter>().is_ok()
+        };
+        let fault = match EnvFilter::try_new(&self.level) {
+            Err(error) => Some(error.to_string()),
+            Ok(_) => self.level.split(',').find(|part| !is_level(part)).map(|part| {
+                format!("{part:?} is none of off, error, warn, info, debug, trace, nor a target=level")
+            }),
+        };
+        fault
+            .map(|fault| format!("telemetry.level: {fault}"))
+            .into_iter()
+            .collect()
+    }
+}
+
 /// The shape of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

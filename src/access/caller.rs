@@ -10,6 +10,9 @@ use super::settings::Settings;
 
 /// Stands for everything in `permissions` and `apps`.
 const ALL: &str = "*";
+/// RPCs that no `*` covers: whoever holds an access token can do all that the app can,
+/// past every permission here. A caller gets them only by name.
+const BY_NAME_ONLY: [&str; 1] = ["AuthService/GetAccessToken"];
 
 /// Why a call is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,11 +46,11 @@ impl Caller {
     /// Whether it may call `rpc`, as in `MessageService/SendMessage`.
     pub fn may_call(&self, rpc: &str) -> bool {
         self.permissions.iter().any(|permission| {
-            permission == ALL
-                || permission == rpc
-                || permission
-                    .strip_suffix(ALL)
-                    .is_some_and(|service| service.ends_with('/') && rpc.starts_with(service))
+            let covers = |service: &str| {
+                service.is_empty() || service.ends_with('/') && rpc.starts_with(service)
+            };
+            permission == rpc
+                || !BY_NAME_ONLY.contains(&rpc) && permission.strip_suffix(ALL).is_some_and(covers)
         })
     }
 
@@ -77,22 +80,38 @@ impl Access {
     /// Reads the API tokens, or tells every fault of the settings.
     pub fn new(callers: &[Settings]) -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
-        let mut known = Vec::new();
+        let mut known: Vec<([u8; 32], Arc<Caller>)> = Vec::new();
         for settings in callers {
-            match read(settings) {
-                Ok(caller) => known.push(caller),
-                Err(fault) => faults.push(format!("caller {:?}: {fault}", settings.name)),
+            let name = &settings.name;
+            let (digest, caller) = match read(settings) {
+                Ok(read) => read,
+                Err(fault) => {
+                    faults.push(format!("caller {name:?}: {fault}"));
+                    continue;
+                }
+            };
+            // Request ids and sessions belong to a name, and a token leads to one caller.
+            if known.iter().any(|(_, other)| other.name == *name) {
+                faults.push(format!("caller {name:?} is configured twice"));
             }
+            if let Some((_, other)) = known.iter().find(|(other, _)| *other == digest) {
+                faults.push(format!(
+                    "callers {:?} and {name:?} have the same API token",
+                    other.name
+                ));
+            }
+            known.push((digest, caller));
         }
         if !faults.is_empty() {
             return Err(faults);
         }
         let anyone = known.is_empty().then(|| {
-            let all = vec![ALL.to_owned()];
+            let all = [ALL].into_iter().map(str::to_owned);
+            let named = BY_NAME_ONLY.into_iter().map(str::to_owned);
             Arc::new(Caller {
                 name: String::new(),
-                permissions: all.clone(),
-                apps: all,
+                permissions: all.clone().chain(named).collect(),
+                apps: all.collect(),
                 // Off unless an operator lists a path for a caller.
                 api_paths: Vec::new(),
             })
@@ -241,6 +260,21 @@ mod tests {
         assert!(!caller.may_call("GatewayService/CallApi"));
         assert!(!caller.may_call("MessageServices/Other"));
         assert!(caller.may_use("youxiao") && !caller.may_use("other"));
+    }
+
+    #[test]
+    fn an_access_token_is_given_to_those_who_are_named_for_it() {
+        let may_call = |permission: &str| {
+            let permissions = vec![permission.to_owned()];
+            let settings = Settings {
+                permissions,
+                ..settings(Some(&"0".repeat(64)))
+            };
+            let access = Access::new(&[settings]).unwrap();
+            access.callers[0].1.may_call("AuthService/GetAccessToken")
+        };
+        assert!(may_call("AuthService/GetAccessToken"));
+        assert!(!may_call("*") && !may_call("AuthService/*"));
     }
 
     #[test]

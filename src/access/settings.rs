@@ -15,6 +15,7 @@ pub struct Settings {
     /// SHA-256 of the API token, 64 hexadecimal digits.
     pub token_sha256: Option<String>,
     /// RPCs that it may call: `MessageService/SendMessage`, `MessageService/*`, `*`.
+    /// `AuthService/GetAccessToken` only where it is named.
     pub permissions: Vec<String>,
     /// Apps that it may use; `*` is all.
     pub apps: Vec<String>,

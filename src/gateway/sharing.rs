@@ -56,7 +56,15 @@ impl Sharing for SharedTokens {
         let save = async move {
             let since = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
             let expires_at_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-            if let Err(error) = self.store.put_token(key, &sealed, expires_at_ms).await {
+            let put = async {
+                let before = self.store.token(key).await?;
+                let generation = before.map_or(0, |token| token.generation) + 1;
+                // Where another one came first, that one is as good.
+                self.store
+                    .put_token(key, &sealed, generation, expires_at_ms)
+                    .await
+            };
+            if let Err(error) = put.await {
                 tracing::warn!("cannot share an access token: {error}");
             }
         };

@@ -320,21 +320,35 @@ pub fn api_path_not_listed(path: &str) -> Status {
 
 /// The status of a failed store.
 pub fn store(error: &store::Error) -> Status {
+    use store::Error;
     tracing::error!("the store failed: {error}");
-    let (code, reason, message) = match error {
-        store::Error::Full(_) => (
+    match error {
+        Error::Full(_) => Builder::new(
             Code::ResourceExhausted,
             ErrorReason::StoreFull,
             "the disk of the gateway's store is full; nothing was sent",
         ),
-        _ => (
-            Code::Unavailable,
-            ErrorReason::StoreUnavailable,
-            "the gateway's store cannot be used now; nothing was sent",
+        Error::Unavailable(_) | Error::InUse(_) | Error::Io(_) | Error::Conflict(_) => {
+            Builder::new(
+                Code::Unavailable,
+                ErrorReason::StoreUnavailable,
+                "the gateway's store cannot be used now; nothing was sent",
+            )
+            .retry_after(STORE_WAIT)
+        }
+        // Waiting mends none of these.
+        Error::Url(_)
+        | Error::FromTheFuture(_)
+        | Error::Corrupt(_)
+        | Error::OutOfStep(_)
+        | Error::LaneLost
+        | Error::Unexpected(_) => Builder::new(
+            Code::Internal,
+            ErrorReason::Internal,
+            "the gateway's store failed; its log says how; nothing was sent",
         ),
-    };
-    let status = Builder::new(code, reason, message);
-    status.retry_after(STORE_WAIT).build()
+    }
+    .build()
 }
 
 /// The status of a session token that is not taken.
@@ -467,9 +481,35 @@ pub fn upload_idle(idle: Duration) -> Status {
 pub fn unreadable(code: Code, message: &str) -> Status {
     let reason = match code {
         Code::ResourceExhausted => ErrorReason::MessageTooLarge,
+        Code::Cancelled => ErrorReason::Cancelled,
         _ => ErrorReason::MalformedRequest,
     };
     Builder::new(code, reason, message).build()
+}
+
+/// The status of a call that panicked; `id` joins it to the log line.
+pub fn panicked(id: &str) -> Status {
+    let message = format!("internal error, id {id}");
+    Builder::new(Code::Internal, ErrorReason::Internal, message)
+        .with("id", id)
+        .build()
+}
+
+/// The status that tonic made without details, with them; `None` where they are there, or
+/// where the status is none of tonic's.
+pub fn completed(status: &Status) -> Option<Status> {
+    let reason = match status.code() {
+        Code::Internal => ErrorReason::Internal,
+        Code::Unimplemented => ErrorReason::NotOffered,
+        Code::Cancelled => ErrorReason::Cancelled,
+        _ => return None,
+    };
+    let message = match status.message() {
+        "" if reason == ErrorReason::NotOffered => "the server offers no such service or method",
+        message => message,
+    };
+    let complete = || Builder::new(status.code(), reason, message).build();
+    status.details().is_empty().then(complete)
 }
 
 /// The status of a fault of ours.
@@ -477,6 +517,9 @@ pub fn internal(message: &str) -> Status {
     tracing::error!("{message}");
     Builder::new(Code::Internal, ErrorReason::Internal, message).build()
 }
+
+#[cfg(test)]
+mod reference;
 
 #[cfg(test)]
 mod tests {
@@ -532,6 +575,33 @@ mod tests {
             recipients: Box::new(recipients),
         };
         assert!(header_bytes(&wecom(&error)) < METADATA_LIMIT_BYTES);
+    }
+
+    #[test]
+    fn faults_of_the_store_say_who_can_mend_them() {
+        use store::Error;
+        let text = || "file of the canary".to_owned();
+        for (error, code, reason) in [
+            (Error::Full(text()), Code::ResourceExhausted, "STORE_FULL"),
+            (Error::Io(text()), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (
+                Error::Unavailable(text()),
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+            ),
+            (Error::Corrupt(text()), Code::Internal, "INTERNAL"),
+            (Error::Unexpected(text()), Code::Internal, "INTERNAL"),
+            (Error::OutOfStep("finish"), Code::Internal, "INTERNAL"),
+        ] {
+            let status = store(&error);
+            let details = status.get_error_details();
+            assert_eq!(
+                (status.code(), &*details.error_info().unwrap().reason),
+                (code, reason)
+            );
+            assert_eq!(details.retry_info().is_some(), code == Code::Unavailable);
+            assert!(!format!("{status:?}").contains("canary"));
+        }
     }
 
     #[test]

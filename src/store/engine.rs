@@ -14,12 +14,16 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool};
 
-use super::error::Result;
+use super::error::{Error, Result};
 
 /// How often a transaction begins again because others stood in its way.
 pub(super) const CONFLICTS_MAX: u32 = 5;
 /// How long it waits before; doubled each time, and spread.
 pub(super) const CONFLICT_WAIT: Duration = Duration::from_millis(5);
+
+/// How long a server may take to answer a statement. Longer than it gives itself, so that this
+/// is for servers, or the way to them, that are gone without a word.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// Rows that one statement inserts: enough to forget the way to a database and back, and by far
 /// within the 32 766 values of SQLite and the 65 535 of PostgreSQL.
@@ -170,23 +174,32 @@ impl Session {
         Ok(self.one::<(i64,)>(sql, &[]).await?.0)
     }
 
+    /// Lets one transaction at a time pass with the same `key`, until it ends. SQLite lets one
+    /// through anyway.
+    pub(super) async fn take_turns(&mut self, key: &[u8; 32]) -> Result<()> {
+        if self.is_shared() {
+            let [a, b, c, d, e, f, g, h, ..] = *key;
+            let key = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            let sql = "SELECT pg_advisory_xact_lock($1)";
+            self.execute(sql, &values![key]).await?;
+        }
+        Ok(())
+    }
+
     /// Answers how many rows it changed.
-    pub(super) async fn execute(
-        &mut self,
-        sql: impl Into<Cow<'static, str>>,
-        values: &[Value<'_>],
-    ) -> Result<u64> {
-        let sql = self.speak(sql.into());
-        Ok(on!(self, |connection| {
+    pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
+        let (shared, sql) = (self.is_shared(), self.speak(sql.into()));
+        on!(self, |connection| {
             let query = bind!(sqlx::query(sql), values);
-            query.execute(connection).await?.rows_affected()
-        }))
+            let done = answered(shared, query.execute(connection)).await?;
+            Ok(done.rows_affected())
+        })
     }
 
     /// The only row.
     pub(super) async fn one<R: Row>(
         &mut self,
-        sql: impl Into<Cow<'static, str>>,
+        sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<R> {
         let row = self.optional(sql, values).await?;
@@ -196,23 +209,25 @@ impl Session {
     /// The only row, if it is there. A statement that also writes has ended by then.
     pub(super) async fn optional<R: Row>(
         &mut self,
-        sql: impl Into<Cow<'static, str>>,
+        sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Option<R>> {
         Ok(self.all(sql, values).await?.pop())
     }
 
-    /// Every row.
+    /// Every row. The plan of a text that was made for the occasion is not kept.
     pub(super) async fn all<R: Row>(
         &mut self,
         sql: impl Into<Cow<'static, str>>,
         values: &[Value<'_>],
     ) -> Result<Vec<R>> {
-        let sql = self.speak(sql.into());
-        Ok(on!(self, |connection| {
-            let query = bind!(sqlx::query_as(sql), values);
-            query.fetch_all(connection).await?
-        }))
+        let sql = sql.into();
+        let persistent = matches!(sql, Cow::Borrowed(_));
+        let (shared, sql) = (self.is_shared(), self.speak(sql));
+        on!(self, |connection| {
+            let query = bind!(sqlx::query_as(sql), values).persistent(persistent);
+            answered(shared, query.fetch_all(connection)).await
+        })
     }
 
     /// Inserts rows of equal length, many with each statement. `into` names table and columns,
@@ -228,9 +243,10 @@ impl Session {
             // Only full statements come again.
             let persistent = rows.len() == ROWS_MAX;
             let values = rows.iter().flatten();
+            let shared = self.is_shared();
             on!(self, |connection| {
                 let query = bind!(sqlx::query(sql), values).persistent(persistent);
-                query.execute(connection).await?;
+                answered(shared, query.execute(connection)).await?;
             });
         }
         Ok(())
@@ -240,11 +256,10 @@ impl Session {
     /// may have been written all the same.
     pub(super) async fn commit(self) -> Result<()> {
         match self {
-            Self::SqliteTransaction(transaction) => transaction.commit().await?,
-            Self::PostgresTransaction(transaction) => transaction.commit().await?,
-            Self::Sqlite(_) | Self::Postgres(_) => {}
+            Self::SqliteTransaction(transaction) => Ok(transaction.commit().await?),
+            Self::PostgresTransaction(transaction) => answered(true, transaction.commit()).await,
+            Self::Sqlite(_) | Self::Postgres(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn speak(&self, sql: Cow<'static, str>) -> SqlStr {
@@ -253,6 +268,17 @@ impl Session {
             Cow::Borrowed(sql) => sql.strip_suffix(ROW_LOCK).unwrap_or(sql).into_sql_str(),
             Cow::Owned(sql) => AssertSqlSafe(sql).into_sql_str(),
         }
+    }
+}
+
+/// Waits for a server as long as [`ANSWER_TIMEOUT`]; a file answers.
+async fn answered<T>(shared: bool, work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    if !shared {
+        return Ok(work.await?);
+    }
+    match tokio::time::timeout(ANSWER_TIMEOUT, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::Unavailable("the server does not answer".into())),
     }
 }
 

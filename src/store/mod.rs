@@ -1,10 +1,13 @@
 //! What must survive a restart.
 //!
 //! The store keeps the request ids of unary sends: which send was asked for, whether it
-//! may have reached WeCom, and how it ended; and of logins the states that wait, the
-//! codes that were brought, and the sessions that were ended. It knows neither gRPC nor
-//! WeCom; bodies and answers are bytes to it. The rooms `grpc` and `session` ask it,
-//! `gateway` opens it. Times are passed in as unix milliseconds, so that nothing here reads a clock.
+//! may have reached WeCom, and how it ended; of logins the states that wait, the codes that
+//! were brought, and the sessions that were ended; bulk jobs, batch by batch; and tokens that
+//! replicas share. It knows neither gRPC nor WeCom; bodies and answers are bytes to it. The
+//! rooms `grpc`, `session` and `bulk` ask it, `gateway` opens it. Times are passed in as unix
+//! milliseconds; only leases among replicas go by a clock, the database's.
+//!
+//! Two engines: a SQLite file for one process, a PostgreSQL server for many.
 
 mod engine;
 mod error;
@@ -17,6 +20,7 @@ mod settings;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use error::{Error, Result};
 pub use jobs::{
@@ -31,3 +35,4 @@ pub use logins::{
 pub use open::Store;
 pub use requests::{Attempt, Begin, CLOCK_TOLERANCE, REQUEST_ID_LIFE};
 pub use settings::Settings;
+pub use tokens::SharedToken;

@@ -23,6 +23,11 @@ impl Store {
         Ok(Self { engine })
     }
 
+    /// Whether other replicas use it too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
     /// Whether the store answers, for health checks.
     pub async fn ping(&self) -> Result<()> {
         let mut session = self.engine.read().await?;

@@ -1,11 +1,12 @@
 //! The shared engine: a PostgreSQL server, many replicas.
 
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
@@ -54,9 +55,19 @@ pub(super) async fn open(url: &str) -> Result<Engine> {
         .after_connect(|connection, _| {
             Box::pin(async { connection.execute(SETUP).await.map(|_| ()) })
         })
+        .after_release(|connection, _| Box::pin(still_there(connection)))
         .connect_with(options)
         .await?;
     Ok(Engine::Postgres(pool))
+}
+
+/// Without this, a connection whose server is gone without a word would wait for its answer in
+/// the pool, and keep its place there.
+async fn still_there(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let ping = tokio::time::timeout(ACQUIRE_TIMEOUT, connection.ping());
+    ping.await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok(true)
 }
 
 /// With a connection of its own, without time limits: replicas that start together take turns, by

@@ -8,7 +8,9 @@
 //!
 //! Within the process, the caller keeps two drivers from the same id; this room does not.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::engine::{Session, millis, transaction, values};
@@ -89,7 +91,8 @@ impl Store {
                      VALUES ($1, $2, $3, 0, $4)
                      ON CONFLICT (caller, request_id) DO UPDATE
                      SET request_sha256 = $3, state = 0, created_at = $4, body = NULL,
-                         first_attempt_at = NULL, window_seconds = NULL, answer = NULL
+                         first_attempt_at = NULL, window_seconds = NULL, answer = NULL,
+                         message_sha256 = NULL
                      WHERE requests.created_at <= $5",
                     &values![
                         caller,
@@ -105,6 +108,46 @@ impl Store {
             } else {
                 read(&mut session, caller, request_id, request_sha256).await?
             }
+        })
+    }
+
+    /// Takes a window for a request of this message: `wanted`, or the next in `windows` that no
+    /// other request of an equal message is covered by at `now_ms`. When all are, `wanted`.
+    pub async fn take_window(
+        &self,
+        caller: &str,
+        request_id: &str,
+        message_sha256: [u8; 32],
+        wanted: u32,
+        windows: Range<u32>,
+        now_ms: i64,
+    ) -> Result<u32> {
+        transaction!(self, |session| {
+            // Two that take at once would take the same.
+            session.take_turns(&message_sha256).await?;
+            let taken: Vec<(i64,)> = session
+                .all(
+                    "SELECT window_seconds FROM requests
+                     WHERE message_sha256 = $1 AND window_seconds IS NOT NULL
+                         AND NOT (caller = $2 AND request_id = $3)
+                         AND (first_attempt_at IS NULL
+                             OR first_attempt_at + window_seconds * 1000 > $4)",
+                    &values![message_sha256.as_slice(), caller, request_id, now_ms],
+                )
+                .await?;
+            let taken: HashSet<i64> = taken.into_iter().map(|(window,)| window).collect();
+            let mut in_turn = (wanted..windows.end).chain(windows.start..wanted);
+            let window = in_turn.find(|window| !taken.contains(&i64::from(*window)));
+            let window = window.unwrap_or(wanted);
+            let rows = session
+                .execute(
+                    "UPDATE requests SET message_sha256 = $3, window_seconds = $4
+                     WHERE caller = $1 AND request_id = $2 AND state = 0",
+                    &values![caller, request_id, message_sha256.as_slice(), window],
+                )
+                .await?;
+            in_step(rows, "a window")?;
+            window
         })
     }
 

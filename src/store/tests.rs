@@ -1,9 +1,12 @@
 //! What every engine must do, and what opening one must refuse.
 
+mod equal;
 mod jobs;
 mod logins;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
+mod server;
+mod tokens;
 
 use std::path::Path;
 use std::time::Duration;

@@ -34,10 +34,10 @@ pub use handed::AccessToken;
 pub use shared::Sharing;
 
 /// Path of the call.
-const PATH: &str = "gettoken";
+pub(super) const PATH: &str = "gettoken";
 /// Two gettoken calls of the refresher are at least this far apart.
 const REFRESH_FLOOR: Duration = Duration::from_secs(1);
-/// Longest wait for gettoken's answer.
+/// Longest wait for gettoken's answer, where the call timeout is not shorter.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
 /// After a refused credential gettoken rests 30 s, then twice as long each time,
 /// at most 10 min. WeCom bans an address for an hour after many bad secrets
@@ -377,7 +377,7 @@ impl Source {
         let url = endpoint(&app.base_url, PATH);
         // Life counts from the question, not from the answer.
         let asked_at = Instant::now();
-        let deadline = asked_at + FETCH_TIMEOUT;
+        let deadline = asked_at + FETCH_TIMEOUT.min(app.call_timeout);
         let unreachable = |reason| Error::Unreachable {
             path: PATH,
             reason,

@@ -35,14 +35,16 @@ use wecomgw::telemetry;
 
 /// What must appear nowhere: the demo's secrets, the beginning of every token, code and
 /// ticket that the sandbox gives, that of every session token (`{"typ":"wecomgw-session`
-/// in Base64), the API token of the tests, and the query keys that stand before them.
-const SECRETS: [&str; 9] = [
+/// in Base64) and of every private key in PEM, the API token of the tests, and the query
+/// keys that stand before them.
+const SECRETS: [&str; 10] = [
     "sandbox-secret-",
     "sandbox-token-",
     "sandbox-code-",
     "sandbox-user-ticket-",
     "sandbox-js-ticket-",
     "eyJ0eXAiOiJ3ZWNvbWd3LXNlc3Npb24",
+    "MC4CAQAwBQYDK2VwBCIEI",
     API_TOKEN,
     "access_token=",
     "corpsecret=",
@@ -251,6 +253,11 @@ impl World {
 
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
+    }
+
+    /// The gateway's database.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("wecomgw.db")
     }
 
     /// The name of the demo's second app.

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const PASSWORD: &str = "hunter2";
 
 /// A server that runs as long as this lives, and no longer than the process.
-pub struct Server {
+pub(crate) struct Server {
     binaries: PathBuf,
     folder: PathBuf,
     port: u16,
@@ -25,14 +25,14 @@ pub struct Server {
 
 /// The server of this process, which its tests share. One that is to be harmed should be
 /// started apart.
-pub fn server() -> &'static Server {
+pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(Server::start)
 }
 
 impl Server {
     /// Makes an empty server and starts it.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let binaries = binaries();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// The URL of a new, empty database.
-    pub fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test{}", COUNT.fetch_add(1, Ordering::Relaxed));
         self.query("postgres", &format!("CREATE DATABASE {name}"));
@@ -78,18 +78,50 @@ impl Server {
     }
 
     /// Breaks every connection, recovers from the log like after a crash, and serves again.
-    pub fn crash_and_restart(&self) {
+    pub(crate) fn crash_and_restart(&self) {
+        let data = self.folder.join("data");
         run(unprivileged(self.binaries.join("pg_ctl"))
             .arg("-D")
-            .arg(self.folder.join("data"))
+            .arg(data)
             // Or the server would keep our end of the pipe.
             .arg("-l")
             .arg(self.folder.join("server.log"))
             .args(["-w", "-s", "-m", "immediate", "restart"]));
     }
 
+    /// Takes TLS from now on, and plain connections as before.
+    pub(crate) fn enable_tls(&self, certificate: &str, key: &str) {
+        let write =
+            r#"umask 077; printf %s "$2" > "$1/server.crt"; printf %s "$3" > "$1/server.key""#;
+        let data = self.folder.join("data");
+        run(unprivileged("sh")
+            .args(["-ec", write, "sh"])
+            .arg(data)
+            .args([certificate, key]));
+        self.query("postgres", "ALTER SYSTEM SET ssl = on");
+        self.query("postgres", "SELECT pg_reload_conf()");
+    }
+
+    /// Lets the connections to a database hang, without a word, until [`Server::thaw`].
+    pub(crate) fn freeze(&self, database: &str) -> Vec<String> {
+        let sql = format!("SELECT pid FROM pg_stat_activity WHERE datname = '{database}'");
+        let processes = self.query("postgres", &sql);
+        let processes: Vec<_> = processes.lines().map(str::to_owned).collect();
+        run(unprivileged("sh")
+            .args(["-ec", r#"kill -s STOP "$@""#, "sh"])
+            .args(&processes));
+        processes
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&self, processes: &[String]) {
+        run(unprivileged("sh")
+            .args(["-ec", r#"kill -s CONT "$@""#, "sh"])
+            .args(processes));
+    }
+
     /// What psql prints for a statement, bare.
-    pub fn query(&self, database: &str, sql: &str) -> String {
+    pub(crate) fn query(&self, database: &str, sql: &str) -> String {
         run(Command::new(self.binaries.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])

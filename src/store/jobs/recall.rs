@@ -3,7 +3,7 @@
 use super::Recalls;
 use super::rows::small;
 use crate::store::engine::values;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::open::Store;
 
 /// Failures that are told one by one.
@@ -37,11 +37,14 @@ impl Store {
             Some((errcode, detail)) => (REFUSED, Some(*errcode), Some(detail.as_str())),
         };
         let sql = "UPDATE bulk_batches SET recall = $3, recall_errcode = $4, recall_detail = $5
-             WHERE job = $1 AND number = $2";
+             WHERE job = $1 AND number = $2 AND state = 2 AND message_id IS NOT NULL";
         let values = values![job, index, recall, errcode, detail];
         let mut session = self.engine.write().await?;
-        session.execute(sql, &values).await?;
-        Ok(())
+        if session.execute(sql, &values).await? == 1 {
+            Ok(())
+        } else {
+            Err(Error::OutOfStep("taking back what was not sent"))
+        }
     }
 
     /// How far the taking back of a job's messages has come.

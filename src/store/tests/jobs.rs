@@ -642,6 +642,8 @@ async fn taking_back_is_counted() {
         let refused = Some((84_061, "too old".to_owned()));
         store.record_recall("j1", 1, refused).await.unwrap();
         assert_eq!(store.recallable("j1", 9).await.unwrap().len(), 1);
+        let unsent = store.record_recall("j1", 3, None).await;
+        assert!(matches!(unsent, Err(Error::OutOfStep(_))));
         let expected = Recalls {
             recalled: 1,
             failed: 1,
