@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+#[cfg(debug_assertions)]
 use wecomgw::grpc::pb::BulkOutcome;
 
-use crate::caller::{Caller, Order, user};
+use crate::caller::Order;
+#[cfg(debug_assertions)]
+use crate::caller::{Caller, user};
 use crate::process::TICK;
 use crate::scenario;
 use crate::world::{Engine, World, resends, some_ms};
