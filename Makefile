@@ -63,7 +63,7 @@ browser: compiler ## Log in through the example with a real browser
 	cargo test --locked --test it auth::browser -- --ignored
 
 .PHONY: torture
-torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour, as root
+torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour or more, as root
 	$(call need,strace,strace)
 	$(call need,psql,postgresql)
 	$(call say,abort at every crash point: the traps are in debug builds only)
