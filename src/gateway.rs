@@ -14,7 +14,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower::Layer as _;
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, ServiceAccounts};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::auth_service_server::AuthServiceServer;
@@ -24,7 +24,7 @@ use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
     AppChatService, AuthService, Callers, GatewayService, MediaService, MessageService, RequestIds,
-    UPLOAD_DECODE_LIMIT_BYTES, UserService, health, observe, pb, server,
+    UPLOAD_DECODE_LIMIT_BYTES, UserService, gate, health, observe, pb, server,
 };
 use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
@@ -65,6 +65,8 @@ pub struct Config {
     pub apps: Vec<wecom::App>,
     /// The callers.
     pub callers: Vec<access::Settings>,
+    /// How tokens of Kubernetes service accounts are checked.
+    pub service_accounts: access::ServiceAccountSettings,
     /// The logs.
     pub telemetry: telemetry::Settings,
 }
@@ -77,6 +79,8 @@ pub struct Gateway {
     admin: Admin,
     routes: Routes,
     observe: observe::Layer,
+    gate: gate::Layer,
+    service_accounts: Option<ServiceAccounts>,
     clients: Vec<wecom::Client>,
     store: Store,
     sends: TaskTracker,
@@ -102,7 +106,10 @@ impl Config {
         faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
         faults.extend(clients.err().into_iter().flatten());
-        match Access::new(&self.callers) {
+        let access = ServiceAccounts::new(&self.service_accounts)
+            .map_err(|fault| vec![fault])
+            .and_then(|accounts| Access::new(&self.callers, accounts));
+        match access {
             Err(more) => faults.extend(more),
             Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
                 faults.push(format!(
@@ -165,6 +172,7 @@ impl Gateway {
             wecom,
             apps,
             callers,
+            service_accounts,
             telemetry: _,
         } = config;
 
@@ -172,7 +180,13 @@ impl Gateway {
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
         let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
-        let access = Access::new(&callers).map_err(joined)?;
+        let service_accounts =
+            ServiceAccounts::new(&service_accounts).map_err(anyhow::Error::msg)?;
+        if let Some(accounts) = &service_accounts {
+            // A cluster whose API server is away still gets its gateway.
+            accounts.load().await;
+        }
+        let access = Access::new(&callers, service_accounts.clone()).map_err(joined)?;
         let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
@@ -208,6 +222,11 @@ impl Gateway {
             closing.clone(),
             &health_state,
         )?;
+        let gate = gate::Layer::new(
+            callers.clone(),
+            &descriptors,
+            gate::Metrics::register(&mut registry),
+        );
         let observe = observe::Layer::new(observe::Metrics::register(
             &mut registry,
             methods(&descriptors, &services),
@@ -243,6 +262,8 @@ impl Gateway {
             admin,
             routes,
             observe,
+            gate,
+            service_accounts,
             clients,
             store,
             sends,
@@ -276,6 +297,8 @@ impl Gateway {
             admin,
             routes,
             observe,
+            gate,
+            service_accounts,
             clients,
             store,
             sends,
@@ -287,6 +310,9 @@ impl Gateway {
         background.spawn(admin.run(last.clone()));
         for client in clients {
             background.spawn(client.run(last.clone()));
+        }
+        if let Some(accounts) = service_accounts {
+            background.spawn(accounts.run(last.clone()));
         }
         background.spawn(sweep(store.clone(), last.clone()));
         background.spawn({
@@ -303,7 +329,8 @@ impl Gateway {
         health.set("startup", true);
         health.set("readiness", true);
         tracing::info!(address = %server.address(), "serving gRPC on {}", server.address());
-        server.run(observe.layer(routes), shutdown.clone()).await;
+        let service = observe.layer(gate.layer(routes));
+        server.run(service, shutdown.clone()).await;
 
         sends.close();
         if tokio::time::timeout(TASK_GRACE, sends.wait())

@@ -38,7 +38,8 @@ const CAPS: [(&str, Level); 10] = [
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What to log, as an `env-filter` directive: `info`, or `info,wecomgw::wecom=debug`.
-    /// Default `info`.
+    /// Default `info`. The records of target `audit` are written at every level; `audit=off`
+    /// ends them.
     pub level: String,
     /// The shape of a line. Default `json`.
     pub format: Format,
@@ -91,7 +92,12 @@ where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&settings.level)?.and(caps());
+    let mut filter = EnvFilter::try_new(&settings.level)?;
+    // The audit is not a matter of how much is logged, unless it is named.
+    if !settings.level.contains("audit=") {
+        filter = filter.add_directive("audit=info".parse()?);
+    }
+    let filter = filter.and(caps());
     Ok(match settings.format {
         Format::Json => json::Json::new(writer).with_filter(filter).boxed(),
         Format::Text => tracing_subscriber::fmt::layer()

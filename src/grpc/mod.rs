@@ -6,6 +6,7 @@ mod auth;
 mod caller;
 mod code_exchange;
 pub mod convert;
+pub mod gate;
 mod gateway;
 pub mod health;
 mod media;

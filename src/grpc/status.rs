@@ -296,8 +296,18 @@ fn id_list(ids: &[impl ToString]) -> String {
 /// The status of a caller that is not let in.
 pub fn access(error: access::Error) -> Status {
     let (code, reason) = match error {
-        access::Error::NoToken | access::Error::UnknownToken => {
-            (Code::Unauthenticated, ErrorReason::CallerUnknown)
+        access::Error::NoToken
+        | access::Error::UnknownToken
+        | access::Error::UnknownCertificate
+        | access::Error::TokenRefused => (Code::Unauthenticated, ErrorReason::CallerUnknown),
+        access::Error::KeysUnavailable => {
+            return Builder::new(
+                Code::Unavailable,
+                ErrorReason::CallerKeysUnavailable,
+                error.to_string(),
+            )
+            .retry_after(STORE_WAIT)
+            .build();
         }
         access::Error::NotPermitted => (Code::PermissionDenied, ErrorReason::CallerNotPermitted),
     };

@@ -51,6 +51,8 @@ pub(crate) const API_TOKEN: &str = "wgw-canary-bearer-7c1f0b6e";
 /// The demo's first app.
 pub(crate) const APP: &str = "youxiao";
 
+/// Every audit record of the suite.
+static AUDIT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Gateway and sandbox.
@@ -186,13 +188,29 @@ impl World {
         Self::start_in(sandbox, overlay, tempfile::tempdir().unwrap()).await
     }
 
+    /// With `apps` (TOML) beside the demo's.
+    pub(crate) async fn start_beside(sandbox: SandboxHandle, apps: &str, overlay: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = base_settings(&sandbox.url, folder.path()) + apps;
+        Self::start_of(sandbox, &settings, overlay, folder).await
+    }
+
     /// In the folder of an earlier world, as a process that starts again.
     pub(crate) async fn start_in(sandbox: SandboxHandle, overlay: &str, folder: TempDir) -> Self {
-        watch_the_logs();
         let settings = base_settings(&sandbox.url, folder.path());
+        Self::start_of(sandbox, &settings, overlay, folder).await
+    }
+
+    async fn start_of(
+        sandbox: SandboxHandle,
+        settings: &str,
+        overlay: &str,
+        folder: TempDir,
+    ) -> Self {
+        watch_the_logs();
         let file = folder.path().join("overlay.toml");
         std::fs::write(&file, overlay).unwrap();
-        let config: Config = Sources::read_with(DEFAULTS, &settings, Some(&file), [])
+        let config: Config = Sources::read_with(DEFAULTS, settings, Some(&file), [])
             .and_then(|sources| sources.extract())
             .unwrap();
         // It may hold the demo's secrets, by design; nothing else in the folder may.
@@ -222,6 +240,12 @@ impl World {
                 .unwrap()
                 .connect_lazy(),
         )
+    }
+
+    /// A channel whose calls come from another address of this machine.
+    pub(crate) fn channel_from(&self, address: std::net::IpAddr) -> Watched {
+        let endpoint = Endpoint::from_shared(self.grpc.clone()).unwrap();
+        Watched(endpoint.local_address(Some(address)).connect_lazy())
     }
 
     pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
@@ -489,12 +513,24 @@ struct LogWatch;
 impl io::Write for LogWatch {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         look("a log line", line);
+        if line
+            .windows(16)
+            .any(|window| window == br#""target":"audit""#)
+        {
+            let record = serde_json::from_slice(line).unwrap();
+            AUDIT.lock().unwrap().push(record);
+        }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Every audit record so far.
+pub(crate) fn audit_log() -> Vec<Value> {
+    AUDIT.lock().unwrap().clone()
 }
 
 /// Takes note of every secret in `bytes`, as it is or in Base64.

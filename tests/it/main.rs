@@ -8,8 +8,10 @@
 
 mod access;
 mod app_chat;
+mod audit;
 mod auth;
 mod bad_input;
+mod deny;
 mod faults;
 mod gateway;
 mod harness;

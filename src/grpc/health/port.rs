@@ -196,6 +196,7 @@ fn limits(listen: SocketAddr) -> server::Settings {
         tls_cert_file: None,
         tls_key_file: None,
         client_ca_file: None,
+        require_client_certificate: true,
         connections: 64,
         connections_per_ip: 64,
         accept_pause: Duration::from_millis(50),

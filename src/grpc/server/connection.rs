@@ -143,13 +143,7 @@ async fn open(stream: TcpStream, address: SocketAddr, context: &Context) -> Opti
     };
     let certificates = stream.certificates().map(Arc::from);
     match timeout(context.settings.preface_timeout, Socket::open(stream)).await {
-        Ok(Some(socket)) => Some((
-            socket,
-            Peer {
-                address,
-                certificates,
-            },
-        )),
+        Ok(Some(socket)) => Some((socket, Peer::new(address, certificates))),
         Ok(None) | Err(_) => {
             refused.preface.inc();
             tracing::debug!(peer = %address, "no HTTP/2 preface");

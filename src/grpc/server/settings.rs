@@ -18,9 +18,11 @@ pub struct Settings {
     pub tls_cert_file: Option<PathBuf>,
     /// PEM file with the private key of `tls_cert_file`.
     pub tls_key_file: Option<PathBuf>,
-    /// PEM file with the CAs of client certificates. When set, a client without a certificate
-    /// from one of them cannot connect.
+    /// PEM file with the CAs of client certificates.
     pub client_ca_file: Option<PathBuf>,
+    /// Whether a client without a certificate from one of `client_ca_file` is turned away.
+    /// Default true. A certificate from elsewhere is refused either way.
+    pub require_client_certificate: bool,
 
     /// Connections held at once. Default 1024. Further ones wait in the kernel's queue.
     pub connections: usize,

@@ -25,20 +25,28 @@ pub(super) fn config(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, E
         (None, Some(_), _) => return Err(incomplete("tls_key_file", "tls_cert_file")),
         (None, None, Some(_)) => return Err(incomplete("client_ca_file", "tls_cert_file")),
     };
-    load(certificate, key, client_ca).map(Arc::new).map(Some)
+    let required = settings.require_client_certificate;
+    load(certificate, key, client_ca, required)
+        .map(Arc::new)
+        .map(Some)
 }
 
 fn incomplete(given: &'static str, missing: &'static str) -> Error {
     Error::Incomplete { given, missing }
 }
 
-fn load(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig, Error> {
+fn load(
+    certificate: &Path,
+    key: &Path,
+    client_ca: Option<&Path>,
+    required: bool,
+) -> Result<ServerConfig, Error> {
     // Named, not the process default: with two providers linked, rustls would panic on a guess.
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     let builder = match client_ca {
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider, required)?),
         None => builder.with_no_client_auth(),
     };
     let chain = certificates("tls_cert_file", certificate)?;
@@ -51,12 +59,17 @@ fn load(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Serv
 fn client_verifier(
     path: &Path,
     provider: Arc<CryptoProvider>,
+    required: bool,
 ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("client_ca_file", path)? {
         roots.add(certificate)?;
     }
-    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(match required {
+        true => builder.build()?,
+        false => builder.allow_unauthenticated().build()?,
+    })
 }
 
 fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
