@@ -2,6 +2,7 @@
 //! here, the rooms meet.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::grpc::{
 };
 use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
-use crate::{telemetry, wecom};
+use crate::{reload, telemetry, wecom};
 
 /// Every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -67,6 +68,8 @@ pub struct Config {
     pub callers: Vec<access::Settings>,
     /// How tokens of Kubernetes service accounts are checked.
     pub service_accounts: access::ServiceAccountSettings,
+    /// How secrets in files are replaced.
+    pub reload: reload::Settings,
     /// The logs.
     pub telemetry: telemetry::Settings,
 }
@@ -81,6 +84,7 @@ pub struct Gateway {
     observe: observe::Layer,
     gate: gate::Layer,
     service_accounts: Option<ServiceAccounts>,
+    reload: (reload::Settings, Vec<reload::Secret>, reload::Metrics),
     clients: Vec<wecom::Client>,
     store: Store,
     sends: TaskTracker,
@@ -173,6 +177,7 @@ impl Gateway {
             apps,
             callers,
             service_accounts,
+            reload,
             telemetry: _,
         } = config;
 
@@ -187,12 +192,19 @@ impl Gateway {
             accounts.load().await;
         }
         let access = Access::new(&callers, service_accounts.clone()).map_err(joined)?;
+        let access = Arc::new(access);
+        let mut secrets = caller_secrets(&callers, &access);
+        secrets.extend(app_secrets(&apps, &clients));
         let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
 
         let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
+        if !login.signing_key_files.is_empty() {
+            let (files, sessions) = (login.signing_key_files.clone(), sessions.clone());
+            secrets.push(secret("session_keys", files, move || sessions.reload()));
+        }
         let logins = Logins::new(&login, store.clone());
         // Where everything is forgotten, sessions are no surprise.
         if sessions.end_with_the_process() && login.in_use() && !forgets_all {
@@ -232,10 +244,15 @@ impl Gateway {
             methods(&descriptors, &services),
         ));
 
+        let reload_metrics = reload::Metrics::register(&mut registry);
         let last = CancellationToken::new();
         let server_metrics = server::Metrics::register(&mut registry);
         let drain_accept = grpc.drain_accept;
         let server = server::Server::bind(grpc, server_metrics).context("section [grpc]")?;
+        if let Some(tls) = server.tls() {
+            let reload = move |tls: &server::Tls| tls.reload().map_err(|error| error.to_string());
+            secrets.push(secret("tls", tls.files(), move || reload(&tls)));
+        }
         let health_server = health::spawn(health, health_state.clone(), last.clone())
             .context("section [health]")?;
         let probes = admin::Probes {
@@ -251,7 +268,7 @@ impl Gateway {
         let documents = vec![admin::Document {
             path: "/.well-known/jwks.json",
             content_type: "application/jwk-set+json",
-            body: sessions.jwks(),
+            body: Arc::new(move || sessions.jwks()),
         }];
         let admin = Admin::bind(&admin, probes, documents, Arc::new(registry))
             .context("section [admin]")?;
@@ -264,6 +281,7 @@ impl Gateway {
             observe,
             gate,
             service_accounts,
+            reload: (reload, secrets, reload_metrics),
             clients,
             store,
             sends,
@@ -299,6 +317,7 @@ impl Gateway {
             observe,
             gate,
             service_accounts,
+            reload: (reload, secrets, reload_metrics),
             clients,
             store,
             sends,
@@ -314,6 +333,7 @@ impl Gateway {
         if let Some(accounts) = service_accounts {
             background.spawn(accounts.run(last.clone()));
         }
+        background.spawn(reload::run(reload, secrets, reload_metrics, last.clone()));
         background.spawn(sweep(store.clone(), last.clone()));
         background.spawn({
             let (health, shutdown) = (health.clone(), shutdown.clone());
@@ -355,6 +375,54 @@ impl Gateway {
 )]
 fn joined(faults: Vec<String>) -> anyhow::Error {
     anyhow::anyhow!(faults.join("\n"))
+}
+
+/// A secret that is taken in at once.
+fn secret(
+    name: impl Into<String>,
+    files: Vec<PathBuf>,
+    apply: impl Fn() -> Result<(), String> + Send + 'static,
+) -> reload::Secret {
+    let apply: reload::Apply = Box::new(move || Box::pin(std::future::ready(apply())));
+    reload::Secret::new(name.into(), files, apply)
+}
+
+fn caller_secrets(callers: &[access::Settings], access: &Arc<Access>) -> Vec<reload::Secret> {
+    let files = callers.iter().enumerate();
+    let files =
+        files.filter_map(|(index, caller)| Some((index, caller, caller.token_file.clone()?)));
+    files
+        .map(|(index, caller, file)| {
+            let access = access.clone();
+            let name = format!("caller/{}", caller.name);
+            secret(name, vec![file], move || access.reload(index))
+        })
+        .collect()
+}
+
+/// The secrets of apps; `clients` are in the order of `apps`.
+fn app_secrets(apps: &[wecom::App], clients: &[wecom::Client]) -> Vec<reload::Secret> {
+    let mut secrets = Vec::new();
+    for (app, client) in apps.iter().zip(clients) {
+        let mut add = |what: &str, file: &Option<PathBuf>, contacts: bool| {
+            let Some(file) = file.clone() else { return };
+            let (client, path) = (client.clone(), file.clone());
+            let apply: reload::Apply = Box::new(move || {
+                let (client, path) = (client.clone(), path.clone());
+                Box::pin(async move {
+                    match contacts {
+                        false => client.reload_secret(&path).await,
+                        true => client.reload_contacts_secret(&path).await,
+                    }
+                })
+            });
+            let name = format!("app/{}/{what}", app.name);
+            secrets.push(reload::Secret::new(name, vec![file], apply));
+        };
+        add("secret", &app.secret_file, false);
+        add("contacts_secret", &app.contacts_secret_file, true);
+    }
+    secrets
 }
 
 fn service_name<S: tonic::server::NamedService>() -> String {

@@ -228,6 +228,19 @@ impl Access {
         Ok(self.callers[*index].clone())
     }
 
+    /// Reads the tokens of the caller at `index` again.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read; the old ones serve on.
+    pub fn reload(&self, index: usize) -> Result<(), String> {
+        let read = api_token::read(&self.settings[index])?;
+        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|(_, of)| *of != index);
+        tokens.extend(read.into_iter().map(|digest| (digest, index)));
+        Ok(())
+    }
+
     fn by_token(&self, token: &str) -> Option<usize> {
         let digest = api_token::digest(token);
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);

@@ -30,7 +30,7 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 pub struct Callers(Arc<Inner>);
 
 struct Inner {
-    access: Access,
+    access: Arc<Access>,
     clients: Vec<Client>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Admitted {
 
 impl Callers {
     /// Of these callers and apps.
-    pub fn new(access: Access, clients: Vec<Client>) -> Self {
+    pub fn new(access: Arc<Access>, clients: Vec<Client>) -> Self {
         Self(Arc::new(Inner { access, clients }))
     }
 

@@ -157,13 +157,13 @@ async fn a_caller_cannot_be_given_what_does_not_exist() {
 }
 
 /// A CA, and what it signs.
-struct Pki {
+pub(super) struct Pki {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    ca: String,
+    pub(super) ca: String,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new([]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -173,7 +173,7 @@ impl Pki {
     }
 
     /// Certificate and key of a leaf with these names.
-    fn leaf(&self, names: Vec<rcgen::SanType>, common_name: &str) -> (String, String) {
+    pub(super) fn leaf(&self, names: Vec<rcgen::SanType>, common_name: &str) -> (String, String) {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new([]).unwrap();
         params.subject_alt_names = names;

@@ -18,6 +18,7 @@ mod harness;
 mod media;
 mod message;
 mod request_id;
+mod rotation;
 mod update;
 mod upstream;
 mod user;
