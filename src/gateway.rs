@@ -237,6 +237,7 @@ impl Gateway {
         let gate = gate::Layer::new(
             callers.clone(),
             &descriptors,
+            grpc.limits(),
             gate::Metrics::register(&mut registry),
         );
         let observe = observe::Layer::new(observe::Metrics::register(

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
@@ -46,6 +47,11 @@ impl Callers {
     /// Of these callers and apps.
     pub fn new(access: Arc<Access>, clients: Vec<Client>) -> Self {
         Self(Arc::new(Inner { access, clients }))
+    }
+
+    /// How many callers are configured.
+    pub(super) fn count(&self) -> usize {
+        self.0.access.len()
     }
 
     /// Who calls, see [`Access::identify`].
@@ -147,10 +153,19 @@ impl Admitted {
     }
 }
 
+/// The time that a caller gives, if it says so.
+pub(super) fn asked_time(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("grpc-timeout")?;
+    grpc_timeout(value.to_str().ok()?)
+}
+
+/// The time of a unary call whose caller asked for so much.
+pub(super) fn unary_time(asked: Option<Duration>) -> Duration {
+    asked.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE)
+}
+
 fn time_limit(metadata: &MetadataMap, default: Duration, longest: Duration) -> Duration {
-    let asked = metadata
-        .get("grpc-timeout")
-        .and_then(|value| grpc_timeout(value.to_str().ok()?));
+    let asked = asked_time(metadata.as_ref());
     let limit = asked.unwrap_or(default).min(longest);
     limit.saturating_sub(ANSWER_MARGIN)
 }

@@ -9,28 +9,38 @@
 mod audit;
 mod body;
 mod future;
+mod limits;
 mod method;
 mod metrics;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use prost_types::FileDescriptorSet;
+use tokio::time::Instant;
 use tonic::Status;
 use tower::Service;
 
-use super::caller::Callers;
+use super::caller::{self, Callers};
 use super::server::Peer;
 use super::status;
 use crate::access::{self, Caller};
 use audit::Entry;
+use limits::{Admission, Kind};
 use method::{Door, Methods};
 
 pub use body::Body;
 pub use future::Passage;
+pub use limits::Limits;
 pub use metrics::Metrics;
+
+/// How long before its deadline a call is ended: half of what handlers keep back.
+const LATE_MARGIN: Duration = Duration::from_millis(25);
 
 /// Puts [`Gate`] around a service.
 #[derive(Clone)]
@@ -39,6 +49,7 @@ pub struct Layer(Arc<Inner>);
 struct Inner {
     callers: Callers,
     methods: Methods,
+    admission: Arc<Admission>,
     metrics: Metrics,
 }
 
@@ -73,8 +84,14 @@ impl Call {
 impl Layer {
     /// A layer for these callers; what may be called stands in `descriptors`.
     #[must_use]
-    pub fn new(callers: Callers, descriptors: &FileDescriptorSet, metrics: Metrics) -> Self {
+    pub fn new(
+        callers: Callers,
+        descriptors: &FileDescriptorSet,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> Self {
         Self(Arc::new(Inner {
+            admission: Admission::new(limits, callers.count()),
             callers,
             methods: Methods::new(descriptors),
             metrics,
@@ -107,11 +124,12 @@ impl Layer {
             // No RPC of ours: the router says so to everyone.
             return (Entry::none(), Ok(()));
         };
-        if method.door == Door::Open {
-            return (Entry::none(), Ok(()));
-        }
         let peer = request.extensions().get::<Peer>();
         let mut entry = Entry::new(method, peer);
+        entry.deadline = deadline(request.headers(), method.kind);
+        if method.door == Door::Open {
+            return (entry, Ok(()));
+        }
         let names = peer.map_or(&[][..], |peer| &peer.names);
         let authorization = request.headers().get(http::header::AUTHORIZATION);
         // What is no text is no token: refused as one, not ignored.
@@ -123,6 +141,14 @@ impl Layer {
         };
         let call = Call::new(caller);
         entry.call = Some(call.clone());
+        let place = self.0.admission.enter(method.kind, call.caller.index());
+        match place {
+            Ok(permit) => entry.permit = Some(permit),
+            Err(shed) => {
+                self.0.metrics.shed(shed.reason);
+                return (entry, Err(status::overloaded(shed.retry_after)));
+            }
+        }
         request.extensions_mut().insert(call);
         (entry, Ok(()))
     }
@@ -131,6 +157,18 @@ impl Layer {
         self.0.metrics.refused(error);
         status::access(error)
     }
+}
+
+/// When a call ends, whatever its handler does: a unary one in any case, a stream when its
+/// caller says so. A little earlier than that, so that the caller still hears of it, and
+/// later than the handlers' own deadline, which knows more of what was done.
+fn deadline(headers: &HeaderMap, kind: Kind) -> Option<Instant> {
+    let asked = caller::asked_time(headers);
+    let time = match kind {
+        Kind::Unary => Some(caller::unary_time(asked)),
+        Kind::Stream => asked,
+    }?;
+    Some(Instant::now() + time.saturating_sub(LATE_MARGIN))
 }
 
 impl<S, B, R> Service<Request<R>> for Gate<S>

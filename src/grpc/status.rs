@@ -419,6 +419,26 @@ pub fn unreadable(code: Code, message: &str) -> Status {
     Builder::new(code, reason, message).build()
 }
 
+/// The status of a call that came when enough were under way.
+pub fn overloaded(retry_after: Duration) -> Status {
+    let message = "too many calls are under way; nothing was done, wait a little";
+    Builder::new(Code::ResourceExhausted, ErrorReason::Overloaded, message)
+        .retry_after(retry_after)
+        .build()
+}
+
+/// The status of a call whose deadline passed before its handler was done.
+pub fn deadline(may_have_changed_something: bool) -> Status {
+    let (reason, message) = match may_have_changed_something {
+        true => (
+            ErrorReason::OutcomeUnknown,
+            "the deadline passed; the call may have been carried out",
+        ),
+        false => (ErrorReason::DeadlineExceeded, "the deadline passed"),
+    };
+    Builder::new(Code::DeadlineExceeded, reason, message).build()
+}
+
 /// The status of a fault of ours.
 pub fn internal(message: &str) -> Status {
     tracing::error!("{message}");

@@ -311,9 +311,20 @@ impl World {
 
 /// The shipped binary as a process of its own, to be killed.
 pub(crate) struct Process {
-    child: std::process::Child,
+    child: Child,
     pub(crate) grpc: String,
     folder: TempDir,
+}
+
+/// Ends with its test, also with one that fails.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Process {
@@ -340,7 +351,7 @@ impl Process {
             tokio::task::yield_now().await;
         }
         Self {
-            child,
+            child: Child(child),
             grpc: format!("http://{port}"),
             folder,
         }
@@ -368,13 +379,13 @@ impl Process {
 
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// SIGKILL: nothing more is written. Gives back what a next process finds.
     pub(crate) fn kill(mut self) -> TempDir {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
         // The configuration holds the demo's secrets by design.
         std::fs::remove_file(self.folder.path().join("wecomgw.toml")).unwrap();
         self.folder

@@ -17,6 +17,7 @@ mod gateway;
 mod harness;
 mod media;
 mod message;
+mod overload;
 mod request_id;
 mod rotation;
 mod update;

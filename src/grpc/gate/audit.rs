@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::Call;
+use super::limits::Permit;
 use super::method::Method;
 use crate::grpc::observe::code_name;
 use crate::grpc::server::Peer;
+use crate::grpc::status;
 
 /// Target of the records.
 const TARGET: &str = "audit";
@@ -20,6 +22,11 @@ const TARGET: &str = "audit";
 /// client, or its handler panicked.
 pub(super) struct Entry {
     record: Option<Record>,
+    /// Its place among the calls under way.
+    pub(super) permit: Option<Permit>,
+    /// When it ends, whatever its handler does.
+    pub(super) deadline: Option<Instant>,
+    mutates: bool,
     /// Who calls, once that is known.
     pub(super) call: Option<Arc<Call>>,
     /// Set while the handler runs: a drop then was a panic.
@@ -39,6 +46,9 @@ impl Entry {
     pub(super) fn none() -> Self {
         Self {
             record: None,
+            permit: None,
+            deadline: None,
+            mutates: false,
             call: None,
             polling: false,
         }
@@ -51,9 +61,19 @@ impl Entry {
                 peer: peer.map(|peer| peer.address),
                 began: Instant::now(),
             }),
+            permit: None,
+            deadline: None,
+            mutates: method.mutates,
             call: None,
             polling: false,
         }
+    }
+
+    /// The status of a call whose deadline has passed, recorded.
+    pub(super) fn late(&mut self) -> Status {
+        let status = status::deadline(self.mutates);
+        self.finish(status.code());
+        status
     }
 
     /// Records the call's result; only the first counts.

@@ -6,15 +6,19 @@ use std::task::{Context, Poll, ready};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Sleep;
 use tonic::{Code, Status};
 
 use super::audit::Entry;
+use super::future::wait;
 
 pin_project! {
     /// The body of a call that passed the gate. The default is an empty one.
     pub struct Body<B> {
         #[pin]
         inner: Option<B>,
+        #[pin]
+        late: Option<Sleep>,
         entry: Option<Entry>,
     }
 }
@@ -23,6 +27,7 @@ impl<B> Default for Body<B> {
     fn default() -> Self {
         Self {
             inner: None,
+            late: None,
             entry: None,
         }
     }
@@ -32,6 +37,7 @@ impl<B> Body<B> {
     pub(super) fn new(inner: B, entry: Entry) -> Self {
         Self {
             inner: Some(inner),
+            late: None,
             entry: Some(entry),
         }
     }
@@ -50,15 +56,25 @@ impl<B: http_body::Body> http_body::Body for Body<B> {
             return Poll::Ready(None);
         };
         let mut polling = |polling| {
-            if let Some(entry) = &mut this.entry {
+            if let Some(entry) = this.entry.as_mut() {
                 entry.polling = polling;
             }
         };
         polling(true);
         let polled = inner.poll_frame(context);
         polling(false);
-        let frame = ready!(polled);
-        if let (Some(Ok(frame)), Some(entry)) = (&frame, this.entry)
+        let Poll::Ready(frame) = polled else {
+            let Some(entry) = this.entry else {
+                return Poll::Pending;
+            };
+            ready!(wait(this.late.as_mut(), entry.deadline, context));
+            let mut trailers = HeaderMap::new();
+            // Its text is ours, and so fits into a header.
+            let _ = entry.late().add_header(&mut trailers);
+            this.inner.set(None);
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        };
+        if let (Some(Ok(frame)), Some(entry)) = (&frame, this.entry.as_mut())
             && let Some(trailers) = frame.trailers_ref()
         {
             entry.finish(code_of(trailers).unwrap_or(Code::Unknown));

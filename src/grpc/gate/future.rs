@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http::Response;
 use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
 use super::audit::Entry;
@@ -17,6 +18,9 @@ pin_project! {
     pub struct Passage<F> {
         #[pin]
         state: State<F>,
+        // Made only when a call waits.
+        #[pin]
+        late: Option<Sleep>,
         entry: Option<Entry>,
     }
 }
@@ -33,6 +37,7 @@ impl<F> Passage<F> {
     pub(super) fn open(future: F, entry: Entry) -> Self {
         Self {
             state: State::Open { future },
+            late: None,
             entry: Some(entry),
         }
     }
@@ -41,6 +46,7 @@ impl<F> Passage<F> {
         let status = Some(status);
         Self {
             state: State::Shut { status },
+            late: None,
             entry: Some(entry),
         }
     }
@@ -53,7 +59,7 @@ where
     type Output = Result<Response<Body<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let finished = "a future is not polled after its end";
         let entry = this.entry.as_mut().expect(finished);
         match this.state.project() {
@@ -61,7 +67,12 @@ where
                 entry.polling = true;
                 let polled = future.poll(context);
                 entry.polling = false;
-                let Ok(response) = ready!(polled);
+                let Poll::Ready(Ok(response)) = polled else {
+                    let late = wait(this.late.as_mut(), entry.deadline, context);
+                    ready!(late);
+                    let status = entry.late();
+                    return Poll::Ready(Ok(status.into_http::<Body<B>>()));
+                };
                 let mut entry = this.entry.take().expect(finished);
                 if let Some(code) = code_of(response.headers()) {
                     entry.finish(code);
@@ -74,5 +85,23 @@ where
                 Poll::Ready(Ok(status.into_http::<Body<B>>()))
             }
         }
+    }
+}
+
+/// Waits for a deadline, for ever without one.
+pub(super) fn wait(
+    mut sleep: Pin<&mut Option<Sleep>>,
+    deadline: Option<Instant>,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(deadline) = deadline else {
+        return Poll::Pending;
+    };
+    if sleep.is_none() {
+        sleep.set(Some(sleep_until(deadline)));
+    }
+    match sleep.as_pin_mut() {
+        Some(sleep) => sleep.poll(context),
+        None => Poll::Pending,
     }
 }

@@ -11,6 +11,7 @@ use crate::access;
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     refused: Family<Labels, Counter>,
+    shed: Family<Labels, Counter>,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -19,7 +20,7 @@ struct Labels {
 }
 
 impl Metrics {
-    /// Counters registered as `wecomgw_auth_failures_total`.
+    /// Counters registered as `wecomgw_auth_failures_total` and `wecomgw_shed_total`.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let this = Self::default();
@@ -28,7 +29,16 @@ impl Metrics {
             "Calls of nobody that is known",
             this.refused.clone(),
         );
+        registry.register(
+            "wecomgw_shed",
+            "Calls refused because a limit of calls was reached",
+            this.shed.clone(),
+        );
         this
+    }
+
+    pub(super) fn shed(&self, reason: &'static str) {
+        self.shed.get_or_create(&Labels { reason }).inc();
     }
 
     pub(super) fn refused(&self, error: access::Error) {
