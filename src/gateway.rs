@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use prost_types::FileDescriptorSet;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +92,8 @@ pub struct Gateway {
     sends: TaskTracker,
     /// How long calls are still taken while clients learn of a shutdown.
     drain_accept: Duration,
+    /// Where spans go.
+    spans: Option<SdkTracerProvider>,
     /// Ends streams that would outlive the gateway, when it takes no more calls.
     closing: CancellationToken,
     /// Ends the ports that watch, after everything else.
@@ -178,9 +182,10 @@ impl Gateway {
             callers,
             service_accounts,
             reload,
-            telemetry: _,
+            telemetry,
         } = config;
 
+        let spans = telemetry::tracer_provider(&telemetry).map_err(anyhow::Error::msg)?;
         let mut registry = telemetry::registry();
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
@@ -239,6 +244,9 @@ impl Gateway {
             &descriptors,
             grpc.limits(),
             gate::Metrics::register(&mut registry),
+            spans
+                .as_ref()
+                .map(|spans| spans.tracer(env!("CARGO_PKG_NAME"))),
         );
         let observe = observe::Layer::new(observe::Metrics::register(
             &mut registry,
@@ -287,6 +295,7 @@ impl Gateway {
             store,
             sends,
             drain_accept,
+            spans,
             closing,
             last,
         })
@@ -323,6 +332,7 @@ impl Gateway {
             store,
             sends,
             drain_accept,
+            spans,
             closing,
             last,
         } = self;
@@ -366,6 +376,13 @@ impl Gateway {
         background.wait().await;
         health_server.finished().await;
         store.close().await;
+        if let Some(spans) = spans {
+            // Blocks until what waits is sent, or a few seconds.
+            let sent = tokio::task::spawn_blocking(move || spans.shutdown()).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                tracing::warn!("the last spans did not reach the collector");
+            }
+        }
         tracing::info!("stopped");
     }
 }

@@ -7,6 +7,12 @@ mod json;
 
 use std::{fmt, io::IsTerminal};
 
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use serde::Deserialize;
 use tracing::{Level, Metadata, level_filters::LevelFilter};
@@ -20,10 +26,13 @@ use tracing_subscriber::{
 
 /// The most that a library may log. Below it they print bytes, headers and URLs, and with a URL the
 /// access token.
-const CAPS: [(&str, Level); 10] = [
+const CAPS: [(&str, Level); 13] = [
     ("h2", Level::INFO),
     ("hyper", Level::INFO),
     ("hyper_util", Level::INFO),
+    ("opentelemetry", Level::WARN),
+    ("opentelemetry_otlp", Level::WARN),
+    ("opentelemetry_sdk", Level::WARN),
     ("reqwest", Level::INFO),
     ("rustls", Level::INFO),
     ("sqlx", Level::WARN),
@@ -43,6 +52,11 @@ pub struct Settings {
     pub level: String,
     /// The shape of a line. Default `json`.
     pub format: Format,
+    /// Where spans go, OTLP over gRPC in clear: `http://127.0.0.1:4317`. Nowhere when absent.
+    pub otlp_endpoint: Option<String>,
+    /// Share of the traces that begin here and are kept, 0 to 1. Default 0.05. A call that
+    /// belongs to a trace is kept when its caller keeps it.
+    pub otlp_sample_ratio: f64,
 }
 
 /// The shape of a log line.
@@ -80,6 +94,45 @@ pub fn init(settings: &Settings) -> Result<(), Error> {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// The way of spans to `otlp_endpoint`, if it is set. Shut it down to send what is waiting; that
+/// blocks.
+///
+/// # Errors
+///
+/// The address or the ratio cannot work.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub fn tracer_provider(settings: &Settings) -> Result<Option<SdkTracerProvider>, String> {
+    if !(0.0..=1.0).contains(&settings.otlp_sample_ratio) {
+        return Err("telemetry.otlp_sample_ratio must be 0 to 1".to_owned());
+    }
+    let Some(endpoint) = &settings.otlp_endpoint else {
+        return Ok(None);
+    };
+    if !endpoint.starts_with("http://") {
+        return Err("telemetry.otlp_endpoint must begin with http://: a collector is reached in clear, best on this machine".to_owned());
+    }
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| format!("telemetry.otlp_endpoint: {error}"))?;
+    let kept = Sampler::TraceIdRatioBased(settings.otlp_sample_ratio);
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let resource = Resource::builder()
+        .with_service_name(env!("CARGO_PKG_NAME"))
+        .with_attribute(version);
+    Ok(Some(
+        SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(Sampler::ParentBased(Box::new(kept)))
+            .with_resource(resource.build())
+            .build(),
+    ))
 }
 
 /// What [`init`] installs, over any writer: tests read what would have been logged.
@@ -182,6 +235,8 @@ mod tests {
             let settings = Settings {
                 level: level.to_owned(),
                 format,
+                otlp_endpoint: None,
+                otlp_sample_ratio: 0.0,
             };
             let layer = layer(&settings, move || writer.clone()).expect("a directive");
             let subscriber = tracing_subscriber::registry().with(layer);
@@ -232,6 +287,8 @@ mod tests {
         let settings = Settings {
             level: "wecomgw=loud".to_owned(),
             format: Format::Text,
+            otlp_endpoint: None,
+            otlp_sample_ratio: 0.0,
         };
         let refused = layer::<tracing_subscriber::Registry, _>(&settings, io::stderr);
         assert!(matches!(refused, Err(Error::Level(_))));

@@ -14,6 +14,7 @@ mod method;
 mod metrics;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +22,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request};
+use opentelemetry_sdk::trace::SdkTracer;
 use prost_types::FileDescriptorSet;
 use tokio::time::Instant;
 use tonic::Status;
@@ -51,6 +53,7 @@ struct Inner {
     methods: Methods,
     admission: Arc<Admission>,
     metrics: Metrics,
+    tracer: Option<SdkTracer>,
 }
 
 /// A call that has passed: who calls, and what its handler finds out for the record.
@@ -82,19 +85,22 @@ impl Call {
 }
 
 impl Layer {
-    /// A layer for these callers; what may be called stands in `descriptors`.
+    /// A layer for these callers; what may be called stands in `descriptors`, and spans are
+    /// made with `tracer` if there is one.
     #[must_use]
     pub fn new(
         callers: Callers,
         descriptors: &FileDescriptorSet,
         limits: Limits,
         metrics: Metrics,
+        tracer: Option<SdkTracer>,
     ) -> Self {
         Self(Arc::new(Inner {
             admission: Admission::new(limits, callers.count()),
             callers,
             methods: Methods::new(descriptors),
             metrics,
+            tracer,
         }))
     }
 }
@@ -130,6 +136,7 @@ impl Layer {
         if method.door == Door::Open {
             return (entry, Ok(()));
         }
+        entry.trace = trace::begin(self.0.tracer.as_ref(), method, request.headers());
         let names = peer.map_or(&[][..], |peer| &peer.names);
         let authorization = request.headers().get(http::header::AUTHORIZATION);
         // What is no text is no token: refused as one, not ignored.

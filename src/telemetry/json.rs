@@ -2,6 +2,7 @@
 
 use std::{fmt, io::Write, time::SystemTime};
 
+use opentelemetry::trace::TraceContextExt as _;
 use serde_json::{Map, Value};
 use tracing::{
     Event, Subscriber,
@@ -10,7 +11,8 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
-/// Writes events as `ts`, `level`, `msg`, `target`, then the fields of the spans around the event
+/// Writes events as `ts`, `level`, `msg`, `target`, of a call in a trace `trace_id` and
+/// `span_id`, then the fields of the spans around the event
 /// from the outermost in, then the event's own; a later field replaces an earlier one.
 #[derive(Debug)]
 pub(super) struct Json<W> {
@@ -64,6 +66,13 @@ where
         event.record(&mut line);
         let metadata = event.metadata();
         let Fields(mut fields) = line;
+        opentelemetry::Context::map_current(|context| {
+            if context.has_active_span() {
+                let span = context.span().span_context().clone();
+                fields.insert("trace_id".to_owned(), span.trace_id().to_string().into());
+                fields.insert("span_id".to_owned(), span.span_id().to_string().into());
+            }
+        });
         let message = fields.remove("message").unwrap_or_default();
         let ts = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let level = metadata.level().as_str().to_ascii_lowercase();

@@ -24,6 +24,7 @@ use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings, read_secret};
 use super::token::{AccessToken, Source, Token, TokenState, Tokens};
+use super::trace;
 use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
@@ -444,6 +445,7 @@ impl Client {
             Payload::Query(_) | Payload::Json(_) | Payload::Raw { .. } => self.0.call_timeout,
         };
         let own_deadline = begun + timeout;
+        let span = trace::begin(call.path());
         let answer = A::ask(
             &self.0.http,
             token.url(call.path()),
@@ -452,6 +454,11 @@ impl Client {
         )
         .await;
         self.0.metrics.exchanged(call.path(), begun.elapsed());
+        if let Some(span) = span {
+            let answered = answer.as_ref().ok();
+            let errcode = answered.map(|answer| answer.as_ref().err().map_or(0, |it| it.0.errcode));
+            trace::end(span, errcode);
+        }
         let result = self.read(call, &token, answer);
         // A caller in a hurry says nothing about WeCom.
         let hurried =

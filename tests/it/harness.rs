@@ -511,8 +511,10 @@ impl Service<http::Request<Body>> for Watched {
 fn watch_the_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let settings: telemetry::Settings =
-            serde_json::from_value(json!({"level": "trace", "format": "json"})).unwrap();
+        let settings: telemetry::Settings = serde_json::from_value(
+            json!({"level": "trace", "format": "json", "otlp_sample_ratio": 0.0}),
+        )
+        .unwrap();
         let layer = telemetry::layer(&settings, || LogWatch).unwrap();
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
             .unwrap();

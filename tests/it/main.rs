@@ -20,6 +20,7 @@ mod message;
 mod overload;
 mod request_id;
 mod rotation;
+mod trace;
 mod update;
 mod upstream;
 mod user;

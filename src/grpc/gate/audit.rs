@@ -5,12 +5,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use opentelemetry::Context;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::Call;
 use super::limits::Permit;
 use super::method::Method;
+use super::{Call, trace};
 use crate::grpc::observe::code_name;
 use crate::grpc::server::Peer;
 use crate::grpc::status;
@@ -27,10 +28,12 @@ pub(super) struct Entry {
     /// When it ends, whatever its handler does.
     pub(super) deadline: Option<Instant>,
     mutates: bool,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<Context>,
     /// Who calls, once that is known.
     pub(super) call: Option<Arc<Call>>,
     /// Set while the handler runs: a drop then was a panic.
-    pub(super) polling: bool,
+    polling: bool,
 }
 
 /// What is known from the start; `None` in [`Entry`] when there is nothing to record, or
@@ -49,6 +52,7 @@ impl Entry {
             permit: None,
             deadline: None,
             mutates: false,
+            trace: None,
             call: None,
             polling: false,
         }
@@ -64,9 +68,19 @@ impl Entry {
             permit: None,
             deadline: None,
             mutates: method.mutates,
+            trace: None,
             call: None,
             polling: false,
         }
+    }
+
+    /// Runs a step of the handler: within the call's trace, and known to be running.
+    pub(super) fn step<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let _attached = self.trace.clone().map(Context::attach);
+        self.polling = true;
+        let done = step();
+        self.polling = false;
+        done
     }
 
     /// The status of a call whose deadline has passed, recorded.
@@ -78,6 +92,11 @@ impl Entry {
 
     /// Records the call's result; only the first counts.
     pub(super) fn finish(&mut self, code: Code) {
+        let trace = self.trace.take();
+        let _attached = trace.clone().map(Context::attach);
+        if let Some(trace) = trace {
+            trace::end(&trace, self.call.as_deref(), code);
+        }
         let Some(Record { rpc, peer, began }) = self.record.take() else {
             return;
         };

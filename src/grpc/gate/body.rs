@@ -55,14 +55,10 @@ impl<B: http_body::Body> http_body::Body for Body<B> {
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let mut polling = |polling| {
-            if let Some(entry) = this.entry.as_mut() {
-                entry.polling = polling;
-            }
+        let polled = match this.entry.as_mut() {
+            Some(entry) => entry.step(|| inner.poll_frame(context)),
+            None => inner.poll_frame(context),
         };
-        polling(true);
-        let polled = inner.poll_frame(context);
-        polling(false);
         let Poll::Ready(frame) = polled else {
             let Some(entry) = this.entry else {
                 return Poll::Pending;

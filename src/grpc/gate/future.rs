@@ -64,9 +64,7 @@ where
         let entry = this.entry.as_mut().expect(finished);
         match this.state.project() {
             StateProjection::Open { future } => {
-                entry.polling = true;
-                let polled = future.poll(context);
-                entry.polling = false;
+                let polled = entry.step(|| future.poll(context));
                 let Poll::Ready(Ok(response)) = polled else {
                     let late = wait(this.late.as_mut(), entry.deadline, context);
                     ready!(late);

@@ -32,6 +32,7 @@ fn gate() -> Layer {
         &descriptors,
         limits,
         metrics,
+        None,
     )
 }
 
