@@ -92,18 +92,20 @@ fn key(value: serde_json::Value) -> Option<Key> {
     #[derive(Deserialize)]
     #[serde(tag = "kty")]
     enum Kind {
-        RSA { n: String, e: String },
-        EC { crv: String, x: String, y: String },
+        #[serde(rename = "RSA")]
+        Rsa { n: String, e: String },
+        #[serde(rename = "EC")]
+        Ec { crv: String, x: String, y: String },
     }
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
     let (algorithm, parts) = match &jwk.kind {
-        Kind::RSA { n, e } => (Algorithm::RS256, [bytes(n)?, bytes(e)?]),
-        Kind::EC { crv, x, y } if crv == "P-256" => {
+        Kind::Rsa { n, e } => (Algorithm::RS256, [bytes(n)?, bytes(e)?]),
+        Kind::Ec { crv, x, y } if crv == "P-256" => {
             let point = [vec![4], bytes(x)?, bytes(y)?].concat();
             (Algorithm::ES256, [point, Vec::new()])
         }
-        Kind::EC { .. } => return None,
+        Kind::Ec { .. } => return None,
     };
     let fits =
         jwk.alg.is_none_or(|alg| alg == algorithm) && jwk.usage.is_none_or(|usage| usage == "sig");

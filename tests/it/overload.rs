@@ -248,7 +248,6 @@ async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
         let seen = flood(&address, first, unit, count).await;
         let slowest = other.await.unwrap();
         let grown = resident(gateway.id()).saturating_sub(before);
-        println!("{name}: {seen:?}, others wait {slowest:?} at most, grown by {grown} bytes");
         match name {
             "rapid reset" | "CONTINUATION" | "empty DATA" => {
                 assert_eq!(seen.goaway, Some(ENHANCE_YOUR_CALM), "{name}: {seen:?}");
