@@ -11,6 +11,17 @@ BUF := tools/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 BASELINE := proto/baseline.binpb
+KUSTOMIZE := tools/deploy/kustomize-v5.8.2/kustomize
+HELM := tools/deploy/helm-v3.22.0/helm
+DEPLOY_PYTHON := tools/deploy/venv/bin/python
+# What `make image` packs; another binary is taken as it is.
+BINARY ?= target/release/wecomgw
+VENV := tools/venv
+EXAMPLES := $(VENV)/bin/python clients/conformance/examples.py
+GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
+# Each client carries a copy of the retry policy.
+POLICIES := clients/go/gen/policy.json clients/python/src/wecomgw/v1/policy.json \
+	clients/typescript/src/gen/policy.ts clients/rust/src/gen/policy.json
 
 # $(call say,what happens now)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
@@ -29,7 +40,7 @@ endef
 .PHONY: help
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-		printf '  \033[1mmake %-11s\033[0m %s\n' "$$target" "$$text"; done
+		printf '  \033[1mmake %-13s\033[0m %s\n' "$$target" "$$text"; done
 
 .PHONY: dev
 dev: compiler ## Run gateway and sandbox in one process, on loopback
@@ -37,9 +48,32 @@ dev: compiler ## Run gateway and sandbox in one process, on loopback
 	cargo run --locked -- dev
 
 .PHONY: test
-test: compiler ## Run every test
-	$(call say,run every test)
+test: test-rust browser strangers clients ## Run every test
+
+.PHONY: test-rust
+test-rust: compiler ## Run the tests in Rust, PostgreSQL's among them
+	$(call need,pg_ctlcluster,postgresql)
+	$(call say,run the tests in Rust)
 	cargo test --locked
+
+.PHONY: browser
+browser: compiler ## Log in through the example with a real browser
+	$(call need,chromium,chromium)
+	$(call say,log in with chromium)
+	cargo test --locked --test it auth::browser -- --ignored
+
+.PHONY: torture
+torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour, as root
+	$(call need,strace,strace)
+	$(call need,psql,postgresql)
+	$(call say,abort at every crash point: the traps are in debug builds only)
+	time cargo test --locked --test torture -- --ignored --nocapture --test-threads=1 r2:: r14::
+	$(call say,everything else in a release build)
+	time cargo test --locked --release --test torture -- --ignored --nocapture --test-threads=1 --skip r2:: --skip r14::
+
+.PHONY: strangers
+strangers: compiler ## Run other people's WeCom SDKs against the sandbox
+	tests/strangers/run
 
 .PHONY: check
 check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and dependencies
@@ -56,6 +90,9 @@ check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and depend
 	$(BUF) breaking --against $(BASELINE)
 	$(call say,check licences and sources of dependencies)
 	$(DENY) --locked check bans licenses sources
+	$(MAKE) gen-check
+	$(VENV)/bin/python tools/clients.py lines schema spec
+	$(VENV)/bin/python tools/version.py check
 
 .PHONY: fmt
 fmt: $(BUF) ## Bring code and contract into form
@@ -64,10 +101,86 @@ fmt: $(BUF) ## Bring code and contract into form
 	$(BUF) format --write
 
 .PHONY: gen
-gen: $(BUF) ## Write the generated code of the clients anew (the server's is made by build.rs)
+gen: $(BUF) $(GENERATORS) ## Write the generated code of the clients anew (the server's is made by build.rs)
 	$(call say,generate the code of the clients)
-	@shopt -s nullglob; for template in clients/*/buf.gen.yaml; do \
-		echo "$$template"; $(BUF) generate --template "$$template"; done
+	rm -rf clients/go/gen clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen
+	mkdir -p clients/rust/src/gen
+	$(BUF) generate
+	$(BUF) generate --template buf.gen.rpc.yaml
+	touch clients/python/src/wecomgw/v1/__init__.py
+	cargo run --locked --quiet -p gen-rust -- proto clients/rust/src/gen
+	$(BUF) build -o - | $(VENV)/bin/python tools/policy.py clients/policy.json $(POLICIES)
+
+.PHONY: gen-check
+gen-check: gen ## Fail when the committed code of the clients is not what the contract gives
+	$(call say,compare the generated code with the committed)
+	@changes=$$(git status --porcelain -- clients/policy.json $(POLICIES) clients/go/gen \
+		clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen); \
+	if [ -n "$$changes" ]; then echo "$$changes"; echo "run 'make gen' and commit" >&2; exit 1; fi
+
+.PHONY: clients
+clients: client-go client-python client-java client-typescript client-rust client-buf ## Test the clients in every language against one gateway
+	$(call say,the cases by language)
+	$(VENV)/bin/python tools/clients.py grid
+
+# $(call program,command,how to get it)
+program = @command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
+
+.PHONY: conformance-server
+conformance-server: compiler
+	$(call say,build the gateway that clients are tested against)
+	cargo build --locked --quiet --example conformance-server
+
+.PHONY: client-go
+client-go: conformance-server $(GENERATORS) ## Test the Go client (modules go into the cache of Go)
+	$(call program,go,Go 1.25 or newer)
+	$(call say,test the Go client)
+	cd clients/go && go vet ./... && go test -count=1 ./...
+	$(EXAMPLES) go
+
+.PHONY: client-python
+client-python: conformance-server $(GENERATORS) ## Test the Python client (packages go into tools/venv)
+	$(call say,test the Python client)
+	cd clients/python && ../../$(VENV)/bin/pytest -q
+	$(EXAMPLES) python
+
+.PHONY: client-java
+client-java: conformance-server $(GENERATORS) ## Test the Java client (artefacts go into the repository of Maven)
+	$(call program,javac,a JDK 17 or newer)
+	$(call program,mvn,Maven 3.8 or newer)
+	$(call say,test the Java client)
+	cd clients/java && mvn --batch-mode --quiet test \
+		org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath -Dmdep.outputFile=target/classpath
+	$(EXAMPLES) java
+
+.PHONY: client-typescript
+client-typescript: conformance-server $(GENERATORS) clients/typescript/node_modules/.package-lock.json ## Test the TypeScript client (packages go into its node_modules)
+	$(call say,test the TypeScript client)
+	cd clients/typescript && npm test --silent
+	$(EXAMPLES) typescript
+
+.PHONY: client-rust
+client-rust: conformance-server $(GENERATORS) ## Test the Rust client
+	$(call say,test the Rust client)
+	cargo clippy --locked --quiet -p wecomgw-client --all-targets -- -D warnings
+	cargo test --locked --quiet -p wecomgw-client
+	$(EXAMPLES) rust
+
+.PHONY: client-buf
+client-buf: conformance-server $(BUF) $(GENERATORS) ## Test the gateway by buf curl, without a client of ours
+	$(call say,test the gateway by buf curl)
+	$(VENV)/bin/python clients/conformance/buf.py
+
+.PHONY: client-packages
+client-packages: conformance-server $(GENERATORS) clients/typescript/node_modules/.package-lock.json ## Build the package of each client, install it apart and try it
+	$(call say,build the packages of the clients in target/packages and try them)
+	$(EXAMPLES) --packages go python java typescript rust
+
+clients/typescript/node_modules/.package-lock.json: clients/typescript/package-lock.json
+	$(call program,npm,Node.js 20.19 or newer)
+	$(call say,install the packages of the TypeScript client)
+	npm ci --prefix clients/typescript --no-audit --no-fund
+	@touch $@
 
 .PHONY: baseline
 baseline: $(BUF) ## Record the contract as released; later changes are compared with it
@@ -85,6 +198,30 @@ bench-gate: compiler ## Count instructions of a send, and fail when they exceed 
 	$(call say,count instructions)
 	cargo bench --locked --bench compare -- instructions gate
 
+# The first run builds kustomize and helm, which takes minutes; the next ones half a minute.
+.PHONY: deploy-check
+deploy-check: compiler $(KUSTOMIZE) $(HELM) $(DEPLOY_PYTHON) ## Check manifests, chart, alerts, dashboard, Dockerfile and compose file
+	$(call need,promtool,prometheus)
+	$(call need,shellcheck,shellcheck)
+	cargo build --locked
+	$(call say,lint the Dockerfile and its scripts)
+	tools/deploy/venv/bin/hadolint deploy/docker/Dockerfile
+	shellcheck deploy/docker/*.sh
+	$(call say,check the compose file)
+	$(DEPLOY_PYTHON) deploy/check/compose.py target/debug/wecomgw
+	$(call say,render and check the manifests)
+	PATH="$(CURDIR)/$(dir $(KUSTOMIZE)):$(CURDIR)/$(dir $(HELM)):$$PATH" \
+		$(DEPLOY_PYTHON) deploy/check/manifests.py target/debug/wecomgw
+	$(call say,check alerts and dashboard)
+	$(DEPLOY_PYTHON) deploy/check/monitoring.py target/debug/wecomgw
+
+.PHONY: image
+image: compiler ## Build the image of a release build, and run it as Kubernetes would (root, Debian)
+	$(call need,buildah,buildah)
+	@[ "$(BINARY)" != target/release/wecomgw ] || cargo build --locked --release --bin wecomgw
+	$(call say,build and test the image)
+	deploy/docker/image.sh $(BINARY) localhost/wecomgw:latest
+
 # SQLite is compiled from C.
 .PHONY: compiler
 compiler:
@@ -101,3 +238,30 @@ $(BUF): tools/package.json
 $(DENY):
 	$(call say,build cargo-deny into tools/)
 	cargo install --debug --locked --root tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
+
+# Helm and kustomize come as Go modules; nothing is put into GOPATH/bin.
+$(KUSTOMIZE): PACKAGE := sigs.k8s.io/kustomize/kustomize/v5
+$(HELM): PACKAGE := helm.sh/helm/v3/cmd/helm
+$(KUSTOMIZE) $(HELM):
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 or later" >&2; exit 1; }
+	$(call say,build $(notdir $@) into tools/)
+	GOBIN="$(CURDIR)/$(@D)" go install $(PACKAGE)@$(lastword $(subst -, ,$(notdir $(@D))))
+
+$(DEPLOY_PYTHON): deploy/check/requirements.txt
+	$(call need,python3,python3-venv)
+	$(call say,install the checkers of deploy/ into tools/)
+	python3 -m venv tools/deploy/venv
+	$@ -m pip install --quiet --requirement $<
+
+tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc &: tools/go.mod
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.25 or newer" >&2; exit 1; }
+	$(call say,build the generators for Go into tools/)
+	cd tools && go build -o bin/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	@touch $@
+
+$(VENV)/bin/protoc-gen-mypy: tools/requirements.txt
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or newer" >&2; exit 1; }
+	$(call say,install the generators for Python into tools/)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -r tools/requirements.txt
+	@touch $@

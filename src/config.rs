@@ -78,7 +78,8 @@ impl Sources {
         })
     }
 
-    /// The merged settings as TOML, the values of `secret_keys` masked.
+    /// The merged settings as TOML, the values of `secret_keys` masked, and so is who logs in
+    /// with which password in any address.
     pub fn masked(&self, secret_keys: &[&str]) -> Result<String, Error> {
         let mut all: Dict = self.extract()?;
         mask(&mut all, secret_keys);
@@ -184,8 +185,30 @@ fn mask_value(value: &mut Value, secret: bool, secret_keys: &[&str]) {
                 .for_each(|item| mask_value(item, secret, secret_keys));
         }
         _ if secret => *value = Value::from(MASK),
+        Value::String(_, text) => {
+            if let Some(masked) = without_password(text) {
+                *value = Value::from(masked);
+            }
+        }
         _ => {}
     }
+}
+
+/// An address without what stands before its `@` and after `password=`; `None` where there is
+/// neither. It need not be a good address: that is when it is looked at.
+fn without_password(address: &str) -> Option<String> {
+    let begin = address.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(begin);
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => (format!("{MASK}@"), rest),
+        None => (String::new(), rest),
+    };
+    let (rest, query) = match rest.split_once("password=") {
+        Some((rest, _)) => (rest, format!("password={MASK}")),
+        None => (rest, String::new()),
+    };
+    let found = !user.is_empty() || !query.is_empty();
+    found.then(|| format!("{scheme}{user}{rest}{query}"))
 }
 
 /// Settings from environment variables.

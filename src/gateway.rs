@@ -17,21 +17,27 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower::Layer as _;
 
+use self::sharing::SharedTokens;
+
 use crate::access::{self, Access, ServiceAccounts};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::auth_service_server::AuthServiceServer;
+use crate::grpc::pb::bulk_service_server::BulkServiceServer;
 use crate::grpc::pb::gateway_service_server::GatewayServiceServer;
 use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
-    AppChatService, AuthService, Callers, GatewayService, MediaService, MessageService, RequestIds,
-    UPLOAD_DECODE_LIMIT_BYTES, UserService, gate, health, observe, pb, server,
+    AppChatService, AuthService, BULK_DECODE_LIMIT_BYTES, BulkService, Callers, GatewayService,
+    MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES, UserService, gate, health,
+    observe, pb, server,
 };
 use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
-use crate::{reload, telemetry, wecom};
+use crate::{bulk, reload, telemetry, wecom};
+
+mod sharing;
 
 /// Every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -43,6 +49,8 @@ pub const SECRET_KEYS: [&str; 3] = ["secret", "contacts_secret", "proxy"];
 const DECODE_LIMIT_BYTES: usize = 5 * 1024 * 1024;
 /// Largest message that is written.
 const ENCODE_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// How often the store is asked whether it is there.
+const STORE_LOOK: Duration = Duration::from_secs(5);
 /// How often old request ids and logins are swept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// How long sends and logins under way may take after the last connection has ended.
@@ -88,6 +96,7 @@ pub struct Gateway {
     service_accounts: Option<ServiceAccounts>,
     reload: (reload::Settings, Vec<reload::Secret>, reload::Metrics),
     clients: Vec<wecom::Client>,
+    bulk: bulk::Engine,
     store: Store,
     sends: TaskTracker,
     /// How long calls are still taken while clients learn of a shutdown.
@@ -110,9 +119,10 @@ impl Config {
             );
         }
         faults.extend(self.grpc.faults());
+        faults.extend(self.telemetry.faults());
         faults.extend(self.login.faults());
         faults.extend(self.wecom.faults());
-        let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default());
+        let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default(), None);
         faults.extend(clients.err().into_iter().flatten());
         let access = ServiceAccounts::new(&self.service_accounts)
             .map_err(|fault| vec![fault])
@@ -189,7 +199,6 @@ impl Gateway {
         let mut registry = telemetry::registry();
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
-        let clients = wecom::build(&wecom, &apps, &wecom_metrics).map_err(joined)?;
         let service_accounts =
             ServiceAccounts::new(&service_accounts).map_err(anyhow::Error::msg)?;
         if let Some(accounts) = &service_accounts {
@@ -199,11 +208,16 @@ impl Gateway {
         let access = Access::new(&callers, service_accounts.clone()).map_err(joined)?;
         let access = Arc::new(access);
         let mut secrets = caller_secrets(&callers, &access);
-        secrets.extend(app_secrets(&apps, &clients));
         let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
+        let sharing = store.is_shared().then(|| {
+            let sharing: Arc<dyn wecom::Sharing> = Arc::new(SharedTokens::new(store.clone()));
+            sharing
+        });
+        let clients = wecom::build(&wecom, &apps, &wecom_metrics, sharing).map_err(joined)?;
+        secrets.extend(app_secrets(&apps, &clients));
 
         let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
         if !login.signing_key_files.is_empty() {
@@ -224,17 +238,22 @@ impl Gateway {
         let services = vec![
             service_name::<AppChatServiceServer<AppChatService>>(),
             service_name::<AuthServiceServer<AuthService>>(),
+            service_name::<BulkServiceServer<BulkService>>(),
             service_name::<GatewayServiceServer<GatewayService>>(),
             service_name::<MediaServiceServer<MediaService>>(),
             service_name::<MessageServiceServer<MessageService>>(),
             service_name::<UserServiceServer<UserService>>(),
         ];
         let closing = CancellationToken::new();
+        let bulk_metrics = bulk::Metrics::default();
+        bulk_metrics.register(&mut registry);
+        let bulk = bulk::Engine::new(store.clone(), &clients, bulk_metrics);
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(
             &services,
             callers.clone(),
             AuthService::new(callers.clone(), logins, sessions.clone(), sends.clone()),
+            BulkService::new(callers.clone(), bulk.clone(), closing.clone()),
             RequestIds::new(store.clone(), sends.clone()),
             closing.clone(),
             &health_state,
@@ -292,6 +311,7 @@ impl Gateway {
             service_accounts,
             reload: (reload, secrets, reload_metrics),
             clients,
+            bulk,
             store,
             sends,
             drain_accept,
@@ -316,8 +336,9 @@ impl Gateway {
         self.admin.address()
     }
 
-    /// Serves until `shutdown`, then drains and returns in bounded time.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Serves until `shutdown`, then drains and returns in bounded time. Fails when it had to
+    /// stop by itself.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self {
             server,
             health_server,
@@ -329,6 +350,7 @@ impl Gateway {
             service_accounts,
             reload: (reload, secrets, reload_metrics),
             clients,
+            bulk,
             store,
             sends,
             drain_accept,
@@ -338,6 +360,18 @@ impl Gateway {
         } = self;
         let background = TaskTracker::new();
         background.spawn(admin.run(last.clone()));
+        let working = TaskTracker::new();
+        working.spawn(bulk.clone().run(clients.clone(), shutdown.clone()));
+        working.close();
+        background.spawn({
+            let (bulk, shutdown, last) = (bulk.clone(), shutdown.clone(), last.clone());
+            async move {
+                let broken = bulk.broken().cancelled();
+                if last.run_until_cancelled(broken).await.is_some() {
+                    shutdown.cancel();
+                }
+            }
+        });
         for client in clients {
             background.spawn(client.run(last.clone()));
         }
@@ -346,6 +380,7 @@ impl Gateway {
         }
         background.spawn(reload::run(reload, secrets, reload_metrics, last.clone()));
         background.spawn(sweep(store.clone(), last.clone()));
+        background.spawn(watch_store(store.clone(), health.clone(), last.clone()));
         background.spawn({
             let (health, shutdown) = (health.clone(), shutdown.clone());
             async move {
@@ -371,6 +406,7 @@ impl Gateway {
             tracing::warn!("sends were still under way; their outcome is in the store as unknown");
         }
         shutdown.cancel();
+        working.wait().await;
         last.cancel();
         background.close();
         background.wait().await;
@@ -384,6 +420,10 @@ impl Gateway {
             }
         }
         tracing::info!("stopped");
+        if bulk.broken().is_cancelled() {
+            bail!("the store's disk failed; bulk jobs go on with the next start");
+        }
+        Ok(())
     }
 }
 
@@ -484,6 +524,7 @@ fn routes(
     services: &[String],
     callers: Callers,
     auth: AuthService,
+    bulk: BulkService,
     request_ids: RequestIds,
     closing: CancellationToken,
     health: &health::State,
@@ -510,6 +551,10 @@ fn routes(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
         .max_encoding_message_size(ENCODE_LIMIT_BYTES);
+    let bulk = BulkServiceServer::new(bulk)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(BULK_DECODE_LIMIT_BYTES)
+        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
     let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(DECODE_LIMIT_BYTES)
@@ -529,6 +574,7 @@ fn routes(
     Ok(Routes::new(message)
         .add_service(app_chat)
         .add_service(auth)
+        .add_service(bulk)
         .add_service(media)
         .add_service(user)
         .add_service(gateway)
@@ -540,6 +586,20 @@ fn routes(
                 .context("reflection v1alpha")?,
         )
         .prepare())
+}
+
+/// Tells the health of bulk sends, which without the store cannot be. The rest goes on.
+async fn watch_store(store: Store, health: health::State, shutdown: CancellationToken) {
+    let name = service_name::<BulkServiceServer<BulkService>>();
+    let look = async || {
+        let here = store.ping().await;
+        if let Err(error) = &here {
+            tracing::warn!("the store does not answer: {error}");
+        }
+        health.set(&name, here.is_ok());
+        tokio::time::sleep(STORE_LOOK).await;
+    };
+    while shutdown.run_until_cancelled(look()).await.is_some() {}
 }
 
 async fn sweep(store: Store, shutdown: CancellationToken) {
@@ -556,6 +616,9 @@ async fn sweep(store: Store, shutdown: CancellationToken) {
         let oldest = since.saturating_sub(REQUEST_ID_LIFE);
         if let Err(error) = store.expire(millis(oldest)).await {
             tracing::warn!("cannot sweep old request ids: {error}");
+        }
+        if let Err(error) = store.expire_jobs(millis(since)).await {
+            tracing::warn!("cannot sweep old bulk jobs: {error}");
         }
         if let Err(error) = store.expire_logins(millis(since)).await {
             tracing::warn!("cannot sweep old logins: {error}");

@@ -59,6 +59,26 @@ pub struct Settings {
     pub otlp_sample_ratio: f64,
 }
 
+impl Settings {
+    /// What is wrong with them. A word that is no level would be taken for the target of
+    /// one, and nothing would be logged.
+    pub fn faults(&self) -> Vec<String> {
+        let is_level = |part: &str| {
+            part.contains('=') || !part.is_empty() && part.parse::<LevelFilter>().is_ok()
+        };
+        let fault = match EnvFilter::try_new(&self.level) {
+            Err(error) => Some(error.to_string()),
+            Ok(_) => self.level.split(',').find(|part| !is_level(part)).map(|part| {
+                format!("{part:?} is none of off, error, warn, info, debug, trace, nor a target=level")
+            }),
+        };
+        fault
+            .map(|fault| format!("telemetry.level: {fault}"))
+            .into_iter()
+            .collect()
+    }
+}
+
 /// The shape of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -267,6 +287,29 @@ mod tests {
         assert_eq!(line["rpc"], "a.B/C");
         assert_eq!(line["app"], "sales");
         humantime::parse_rfc3339(line["ts"].as_str().expect("text")).expect("a time");
+    }
+
+    #[test]
+    fn any_text_is_json_and_the_innermost_field_of_a_name_stays() {
+        let text = "a \"quote\", a \\, a\nline,\u{1} a tab\t and 企业微信";
+        let lines = Lines::logged("info", Format::Json, || {
+            let outer = tracing::info_span!("outer", app = "outer", rpc = "a.B/C", hint = 1);
+            let _outer = outer.enter();
+            let inner = tracing::info_span!("inner", app = "first");
+            inner.record("app", text);
+            let _inner = inner.enter();
+            tracing::info!(hint = f64::NAN, yes = true, text, "{text}");
+        });
+        assert_eq!(lines.len(), 1);
+        let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");
+        for key in ["msg", "text", "app"] {
+            assert_eq!(line[key], text, "{key}");
+        }
+        assert_eq!(
+            (&line["rpc"], &line["hint"]),
+            (&"a.B/C".into(), &"NaN".into())
+        );
+        assert_eq!(line["yes"], true);
     }
 
     #[test]

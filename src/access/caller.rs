@@ -13,6 +13,9 @@ use super::settings::Settings;
 
 /// Stands for everything in `permissions` and `apps`.
 const ALL: &str = "*";
+/// RPCs that no `*` covers: whoever holds an access token can do all that the app can,
+/// past every permission here. A caller gets them only by name.
+const BY_NAME_ONLY: [&str; 1] = ["AuthService/GetAccessToken"];
 
 /// A program that calls.
 #[derive(Debug)]
@@ -39,11 +42,11 @@ impl Caller {
     /// Whether it may call `rpc`, as in `MessageService/SendMessage`.
     pub fn may_call(&self, rpc: &str) -> bool {
         self.permissions.iter().any(|permission| {
-            permission == ALL
-                || permission == rpc
-                || permission
-                    .strip_suffix(ALL)
-                    .is_some_and(|service| service.ends_with('/') && rpc.starts_with(service))
+            let covers = |service: &str| {
+                service.is_empty() || service.ends_with('/') && rpc.starts_with(service)
+            };
+            permission == rpc
+                || !BY_NAME_ONLY.contains(&rpc) && permission.strip_suffix(ALL).is_some_and(covers)
         })
     }
 
@@ -93,24 +96,39 @@ impl Access {
             service_accounts,
         };
         let mut faults = Vec::new();
-        let mut tokens = Vec::new();
+        let mut tokens: Vec<(TokenDigest, usize)> = Vec::new();
         for (index, settings) in callers.iter().enumerate() {
-            let read = this.add(index, settings);
-            match read {
-                Ok(digests) => tokens.extend(digests.into_iter().map(|digest| (digest, index))),
-                Err(fault) => faults.push(format!("caller {:?}: {fault}", settings.name)),
+            let name = &settings.name;
+            let read = match this.add(index, settings) {
+                Ok(read) => read,
+                Err(fault) => {
+                    faults.push(format!("caller {name:?}: {fault}"));
+                    continue;
+                }
+            };
+            // Request ids and sessions belong to a name, and a token leads to one caller.
+            if callers[..index].iter().any(|other| other.name == *name) {
+                faults.push(format!("caller {name:?} is configured twice"));
             }
+            if let Some(other) = other_of(&tokens, &read, index) {
+                let other = &callers[other].name;
+                faults.push(format!(
+                    "callers {other:?} and {name:?} have the same API token"
+                ));
+            }
+            tokens.extend(read.into_iter().map(|digest| (digest, index)));
         }
         if !faults.is_empty() {
             return Err(faults);
         }
         this.tokens = RwLock::new(tokens);
         this.anyone = callers.is_empty().then(|| {
-            let all = vec![ALL.to_owned()];
+            let all = [ALL].into_iter().map(str::to_owned);
+            let named = BY_NAME_ONLY.into_iter().map(str::to_owned);
             Arc::new(Caller {
                 name: String::new(),
-                permissions: all.clone(),
-                apps: all,
+                permissions: all.clone().chain(named).collect(),
+                apps: all.collect(),
                 // Off unless an operator lists a path for a caller.
                 api_paths: Vec::new(),
                 index: None,
@@ -232,10 +250,14 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// They cannot be read; the old ones serve on.
+    /// They cannot be read, or one is another caller's; the old ones serve on.
     pub fn reload(&self, index: usize) -> Result<(), String> {
         let read = api_token::read(&self.settings[index])?;
         let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = other_of(&tokens, &read, index) {
+            let other = &self.settings[other].name;
+            return Err(format!("caller {other:?} has the same API token"));
+        }
         tokens.retain(|(_, of)| *of != index);
         tokens.extend(read.into_iter().map(|digest| (digest, index)));
         Ok(())
@@ -253,6 +275,13 @@ impl Access {
         }
         found
     }
+}
+
+/// The other caller that has one of these tokens.
+fn other_of(tokens: &[(TokenDigest, usize)], read: &[TokenDigest], index: usize) -> Option<usize> {
+    let mut others = tokens.iter().filter(|(_, of)| *of != index);
+    let found = others.find(|(digest, _)| read.contains(digest));
+    found.map(|(_, of)| *of)
 }
 
 fn bearer(authorization: &str) -> Option<&str> {
@@ -343,6 +372,21 @@ mod tests {
         assert!(!caller.may_call("GatewayService/CallApi"));
         assert!(!caller.may_call("MessageServices/Other"));
         assert!(caller.may_use("youxiao") && !caller.may_use("other"));
+    }
+
+    #[test]
+    fn an_access_token_is_given_to_those_who_are_named_for_it() {
+        let may_call = |permission: &str| {
+            let permissions = vec![permission.to_owned()];
+            let settings = Settings {
+                permissions,
+                ..settings(Some(&"0".repeat(64)))
+            };
+            let access = Access::new(&[settings], None).unwrap();
+            access.callers[0].may_call("AuthService/GetAccessToken")
+        };
+        assert!(may_call("AuthService/GetAccessToken"));
+        assert!(!may_call("*") && !may_call("AuthService/*"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub struct Settings {
     /// Its Kubernetes service account, `namespace/name`.
     pub service_account: Option<String>,
     /// RPCs that it may call: `MessageService/SendMessage`, `MessageService/*`, `*`.
+    /// `AuthService/GetAccessToken` only where it is named.
     pub permissions: Vec<String>,
     /// Apps that it may use; `*` is all.
     pub apps: Vec<String>,

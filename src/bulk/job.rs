@@ -1,20 +1,32 @@
 //! What happens next, decided without a clock, a disk or a network: (state, input, now) → changes.
 //!
 //! One [`Dispatcher`] has all open jobs of one app. Its driver hands it what happened, commits the
-//! changes that it gives, and only then makes the calls that they claim.
+//! changes that it gives, and only then makes the calls that they claim. `rules` judges one batch,
+//! `lane` what holds for all of them, `open` keeps the books of one job, `dispatcher` joins them.
+
+mod dispatcher;
+mod lane;
+mod open;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Changes, JobId, Lease, OpenJob};
+use crate::bulk::error::{Error, Result};
+use crate::store::{JobId, OpenJob};
+
+pub(in crate::bulk) use self::dispatcher::Dispatcher;
 
 /// What a dispatcher is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A job that it did not have.
+pub(super) enum Input {
+    /// A job that it never had. One that it has is left as it is; but one that has ended in a step
+    /// whose commit is still under way looks open on disk, so the driver keeps which it gave.
     Opened(OpenJob),
     /// A job was asked to end.
     CancelRequested(JobId),
-    /// The claim of a batch did not go through: nothing was sent.
+    /// The claim of a batch did not go through, or came too late: nothing was sent.
     Unclaimed(JobId, u32),
     /// A call has ended.
     Answered(JobId, u32, Answer),
@@ -22,7 +34,7 @@ pub enum Input {
 
 /// How the call of a batch ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// WeCom took it; but not for the members at these places in the batch.
     Sent {
         /// Whom WeCom does not know, or the app does not see.
@@ -62,7 +74,7 @@ pub enum Answer {
 
 /// What held a call back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hold {
+pub(super) enum Hold {
     /// A limit of one of its members: the batch waits, others do not.
     Member {
         /// For how long.
@@ -150,31 +162,21 @@ pub struct Pause {
     pub detail: String,
 }
 
-/// All open jobs of one app, and what happens to them next.
-pub struct Dispatcher {}
-
-impl Dispatcher {
-    /// Takes over the lane: what was being sent when the last holder ended is in doubt.
-    pub fn new(_lease: &Lease, _jobs: Vec<OpenJob>, _now_ms: i64) -> Self {
-        Self {}
+impl Event {
+    /// As the store keeps it.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and strings always render")
     }
 
-    /// Takes note of what happened.
-    pub fn handle(&mut self, _input: Input, _now_ms: i64) {}
-
-    /// Everything to be written down now, claims for free places included. The calls of the claims
-    /// may begin once it is committed.
-    pub fn step(&mut self, _now_ms: i64) -> Changes {
-        Changes::default()
+    /// From what the store kept.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| Error::Internal("a stored event cannot be read"))
     }
+}
 
-    /// When to step again though nothing happens.
-    pub fn wake_at_ms(&self) -> Option<i64> {
-        None
-    }
-
-    /// Calls that are under way.
-    pub fn in_flight(&self) -> usize {
-        0
+impl Pause {
+    /// From what the store kept.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| Error::Internal("a stored pause cannot be read"))
     }
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{ADDRESS_VARIABLE, TOKEN_FILE_VARIABLE};
-use super::{check, dev, doctor, health, sandbox, send, serve};
+use super::{bulk, check, dev, doctor, health, sandbox, send, serve};
 use crate::config::Sources;
 use crate::gateway::{Config, DEFAULTS};
 
@@ -38,6 +38,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Send a message through a running gateway.
     Send(Box<send::Arguments>),
+    /// Send a message to very many members, and watch how each of them fares.
+    Bulk(Box<bulk::Arguments>),
     /// Print the merged configuration, secrets masked, and tell what is wrong with it.
     Check(check::Arguments),
     /// Ask a running gateway what WeCom says of each app, and what mends it.
@@ -97,6 +99,9 @@ pub fn main() -> ExitCode {
         }
         Command::Send(arguments) => {
             client_runtime().and_then(|runtime| runtime.block_on(send::run(*arguments)))
+        }
+        Command::Bulk(arguments) => {
+            client_runtime().and_then(|runtime| runtime.block_on(bulk::run(*arguments)))
         }
         Command::Check(arguments) => check::run(&arguments),
         Command::Doctor(arguments) => {

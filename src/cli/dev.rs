@@ -78,10 +78,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     // Calls under way still want their WeCom.
     let last = CancellationToken::new();
     let sandbox = tokio::spawn(sandbox.run(last.clone()));
-    gateway.run(shutdown).await;
+    let served = gateway.run(shutdown).await;
     last.cancel();
     sandbox.await.context("the sandbox failed")?;
-    Ok(())
+    served
 }
 
 /// The demo's apps as configuration. Their secrets are made up and public.

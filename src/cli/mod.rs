@@ -5,6 +5,7 @@
     reason = "the one room that talks to the terminal"
 )]
 
+mod bulk;
 mod check;
 mod command;
 mod connection;

@@ -1,6 +1,8 @@
 //! `wecomgw sandbox`: a WeCom for other programs' tests.
 
+use std::fs::OpenOptions;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -14,12 +16,31 @@ pub(super) struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8800")]
     listen: SocketAddr,
+    /// Add so many members, user0000001 and on: people for bulk sends.
+    #[arg(long, value_name = "NUMBER")]
+    crowd: Option<u32>,
+    /// Append a line to this file for each message/send, before it is answered.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { listen } = arguments;
+    let Arguments {
+        listen,
+        crowd,
+        ledger,
+    } = arguments;
     let shutdown = shutdown_signal()?;
-    let settings = Settings::demo(listen);
+    if let Some(file) = &ledger {
+        // Binding opens it too, but would blame the address.
+        let options = OpenOptions::new().append(true).create(true).open(file);
+        options.with_context(|| format!("cannot write to {}", file.display()))?;
+    }
+    let mut settings = Settings::demo(listen);
+    settings.ledger_file = ledger;
+    if let Some(crowd) = crowd {
+        settings = settings.with_crowd(crowd);
+    }
     let apps = settings.apps.clone();
     let corp_id = settings.corp_id.clone();
     let contacts_secret = settings.contacts_secret.clone();

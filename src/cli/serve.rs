@@ -40,6 +40,5 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     no_core_dumps();
     let shutdown = shutdown_signal()?;
     let gateway = Gateway::build(config, insecure).await?;
-    gateway.run(shutdown).await;
-    Ok(())
+    gateway.run(shutdown).await
 }

@@ -41,6 +41,8 @@ pub(super) struct Admitted {
     call: Arc<Call>,
     /// When the answer must be there.
     pub(super) deadline: Instant,
+    /// Whether that is our limit, and not one that the caller set.
+    pub(super) is_our_limit: bool,
 }
 
 impl Callers {
@@ -98,10 +100,12 @@ impl Callers {
         if !call.caller.may_call(rpc) {
             return Err(status::access(access::Error::NotPermitted));
         }
+        let limit = time_limit(request.metadata(), default, longest);
         Ok(Admitted {
             callers: self.clone(),
             call: call.clone(),
-            deadline: Instant::now() + time_limit(request.metadata(), default, longest),
+            deadline: Instant::now() + limit,
+            is_our_limit: limit == longest - ANSWER_MARGIN,
         })
     }
 }
@@ -130,7 +134,6 @@ impl Admitted {
     }
 
     /// Takes note of the job that the call makes or changes, for the audit.
-    #[allow(dead_code, reason = "for the services whose calls have a job")]
     pub(super) fn note_job(&self, job_id: &str) {
         self.call.note_job(job_id);
     }
@@ -142,7 +145,7 @@ impl Admitted {
             .filter(|client| app.is_empty() || client.name() == app);
         match (matching.next(), matching.next()) {
             (Some(only), None) => {
-                self.call.note_app(only.name());
+                self.call.note_app(only);
                 Ok(only.clone())
             }
             _ => Err(status::app_not_found(

@@ -32,6 +32,7 @@ use super::caller::{self, Callers};
 use super::server::Peer;
 use super::status;
 use crate::access::{self, Caller};
+use crate::wecom::Client;
 use audit::Entry;
 use limits::{Admission, Kind};
 use method::{Door, Methods};
@@ -59,7 +60,7 @@ struct Inner {
 /// A call that has passed: who calls, and what its handler finds out for the record.
 pub(super) struct Call {
     pub(super) caller: Arc<Caller>,
-    app: OnceLock<String>,
+    app: OnceLock<Client>,
     job: OnceLock<String>,
 }
 
@@ -73,12 +74,11 @@ impl Call {
     }
 
     /// Takes note of the app; of the first, where there are several.
-    pub(super) fn note_app(&self, app: &str) {
-        self.app.get_or_init(|| app.to_owned());
+    pub(super) fn note_app(&self, app: &Client) {
+        self.app.get_or_init(|| app.clone());
     }
 
     /// Takes note of the job that the call makes or changes.
-    #[allow(dead_code, reason = "for the services whose calls have a job")]
     pub(super) fn note_job(&self, job_id: &str) {
         self.job.get_or_init(|| job_id.to_owned());
     }

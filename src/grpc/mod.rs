@@ -3,6 +3,7 @@
 
 mod app_chat;
 mod auth;
+mod bulk;
 mod caller;
 mod code_exchange;
 pub mod convert;
@@ -21,6 +22,7 @@ mod user;
 
 pub use app_chat::AppChatService;
 pub use auth::AuthService;
+pub use bulk::{BULK_DECODE_LIMIT_BYTES, BulkService};
 pub use caller::Callers;
 pub use gateway::GatewayService;
 pub use media::MediaService;

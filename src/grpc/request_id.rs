@@ -16,7 +16,7 @@ use prost::Message as _;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{convert, pb, status};
 use crate::store::{Attempt, Begin, Store};
@@ -25,10 +25,11 @@ use crate::wecom::{self, Client, Reason, Rendered, Violation, message};
 /// Longest request id.
 const LONGEST_ID_BYTES: usize = 128;
 /// The interval of the duplicate check lies between WeCom's default and its
-/// maximum, by the request id: two sends that are meant to be two then differ in
-/// their bytes, and WeCom does not take the second for a repetition.
+/// maximum, by the request id, and is none that an equal message has now: two sends
+/// that are meant to be two then differ in their bytes, and WeCom does not take the
+/// second for a repetition.
 const SHORTEST_INTERVAL_SECONDS: u32 = 1800;
-const LONGEST_INTERVAL_SECONDS: u32 = 14_400;
+const LONGEST_INTERVAL_SECONDS: u32 = 14_100;
 /// A repetition is not begun so late that it could arrive after the window: the
 /// last ten minutes, or a third of a shorter window.
 const WINDOW_MARGIN: Duration = Duration::from_secs(600);
@@ -114,41 +115,63 @@ impl RequestIds {
             caller: caller.to_owned(),
             request_id,
         };
-        let answer = {
-            let mut running = self.running();
-            match running.get(&key) {
-                Some((known, _)) if *known != fingerprint => {
-                    return Err(status::request_id_reused());
-                }
-                Some((_, answer)) => answer.clone(),
-                None => {
-                    let (ids, its_key) = (self.clone(), key.clone());
-                    let task = self.0.tasks.spawn(async move {
-                        // Made here: a task that a dying runtime drops unstarted must not
-                        // reach for the lock that is held while it is spawned.
-                        let entry = Entry { ids, key: its_key };
-                        entry
-                            .ids
-                            .drive(&entry.key, fingerprint, client, send, deadline)
-                            .await
-                    });
-                    let answer = async move {
-                        task.await
-                            .unwrap_or_else(|_| Err(status::internal("the send was aborted")))
-                    };
-                    let answer = answer.boxed().shared();
-                    running.insert(key, (fingerprint, answer.clone()));
-                    answer
-                }
-            }
-        };
         let late = wecom::Error::Deadline {
             path: Rendered::PATH,
             sent: true,
         };
-        timeout_at(deadline, answer)
-            .await
-            .unwrap_or_else(|_| Err(status::wecom(&late)))
+        let mut own = Some((client, send));
+        loop {
+            let answer = self.join(&key, fingerprint, &mut own, deadline)?;
+            let answer = timeout_at(deadline, answer)
+                .await
+                .unwrap_or_else(|_| Err(status::wecom(&late)));
+            // Another caller's deadline has ended a send that this one still has time for.
+            let joined = own.is_some();
+            match answer {
+                Err(ended)
+                    if joined
+                        && ended.code() == Code::DeadlineExceeded
+                        && Instant::now() < deadline => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The answer to the send that is under way, or to `own`, which begins then.
+    fn join(
+        &self,
+        key: &Key,
+        fingerprint: [u8; 32],
+        own: &mut Option<(Client, message::Send)>,
+        deadline: Instant,
+    ) -> Result<Shared<BoxFuture<'static, Answer>>, Status> {
+        let mut running = self.running();
+        match running.get(key) {
+            Some((known, _)) if *known != fingerprint => Err(status::request_id_reused()),
+            Some((_, answer)) => Ok(answer.clone()),
+            None => {
+                let (client, send) = own
+                    .take()
+                    .ok_or_else(|| status::internal("a send began twice"))?;
+                let (ids, its_key) = (self.clone(), key.clone());
+                let task = self.0.tasks.spawn(async move {
+                    // Made here: a task that a dying runtime drops unstarted must not
+                    // reach for the lock that is held while it is spawned.
+                    let entry = Entry { ids, key: its_key };
+                    entry
+                        .ids
+                        .drive(&entry.key, fingerprint, client, send, deadline)
+                        .await
+                });
+                let answer = async move {
+                    task.await
+                        .unwrap_or_else(|_| Err(status::internal("the send was aborted")))
+                };
+                let answer = answer.boxed().shared();
+                running.insert(key.clone(), (fingerprint, answer.clone()));
+                Ok(answer)
+            }
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
@@ -179,11 +202,14 @@ impl RequestIds {
                     enabled: true,
                     interval_seconds: None,
                 });
-                if check.enabled {
-                    let own = interval_seconds(&fingerprint, request_id);
-                    check.interval_seconds.get_or_insert(own);
+                let wanted = (check.enabled && check.interval_seconds.is_none())
+                    .then(|| interval_seconds(&fingerprint, request_id));
+                // A place for the one that is chosen when the bytes are known.
+                if wanted.is_some() {
+                    check.interval_seconds = Some(SHORTEST_INTERVAL_SECONDS);
                 }
-                self.first(key, fingerprint, client, send, deadline).await
+                self.first(key, fingerprint, client, send, wanted, deadline)
+                    .await
             }
         }
     }
@@ -196,16 +222,26 @@ impl RequestIds {
         fingerprint: [u8; 32],
         client: Client,
         mut send: message::Send,
+        wanted: Option<u32>,
         deadline: Instant,
     ) -> Answer {
         let Key { caller, request_id } = key;
         let store = &self.0.store;
         let mut spare = send.spare();
         loop {
-            let rendered = match client.prepare(send, deadline).await {
+            let mut rendered = match client.prepare(send, deadline).await {
                 Ok(rendered) => rendered,
                 Err(error) => return Err(self.forget(key, &error).await),
             };
+            if let Some(wanted) = wanted {
+                let message: [u8; 32] = Sha256::digest(rendered.body()).into();
+                let windows = SHORTEST_INTERVAL_SECONDS..LONGEST_INTERVAL_SECONDS;
+                let interval = store
+                    .take_window(caller, request_id, message, wanted, windows, now_ms())
+                    .await
+                    .map_err(|error| status::store(&error))?;
+                rendered.set_interval(interval);
+            }
             let window = rendered.duplicate_window_seconds().unwrap_or(0);
             store
                 .intend(caller, request_id, rendered.body(), window, now_ms())
@@ -355,7 +391,7 @@ mod tests {
         assert!(
             intervals
                 .iter()
-                .all(|interval| (1800..14_400).contains(interval))
+                .all(|interval| (1800..14_100).contains(interval))
         );
     }
 

@@ -11,12 +11,14 @@ use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 use super::pb::ErrorReason;
 use crate::wecom::errcode::{self, Class};
 use crate::wecom::{self, Held, Refusal, Violation};
-use crate::{access, session, store};
+use crate::{access, bulk, session, store};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "wecomgw";
 /// What callers wait when the store is away.
 const STORE_WAIT: Duration = Duration::from_secs(1);
+/// What callers wait when too many bulk jobs are open.
+const BULK_WAIT: Duration = Duration::from_secs(60);
 /// Statuses travel in a header, of which some clients read 8 KiB in all. Lists are
 /// cut to fit, with their details as Base64 and room for the rest: each list of ids
 /// in the metadata …
@@ -328,13 +330,34 @@ pub fn api_path_not_listed(path: &str) -> Status {
 
 /// The status of a failed store.
 pub fn store(error: &store::Error) -> Status {
+    use store::Error;
     tracing::error!("the store failed: {error}");
-    Builder::new(
-        Code::Unavailable,
-        ErrorReason::StoreUnavailable,
-        "the gateway's store cannot be used now; nothing was sent",
-    )
-    .retry_after(STORE_WAIT)
+    match error {
+        Error::Full(_) => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::StoreFull,
+            "the disk of the gateway's store is full; nothing was sent",
+        ),
+        Error::Unavailable(_) | Error::InUse(_) | Error::Io(_) | Error::Conflict(_) => {
+            Builder::new(
+                Code::Unavailable,
+                ErrorReason::StoreUnavailable,
+                "the gateway's store cannot be used now; nothing was sent",
+            )
+            .retry_after(STORE_WAIT)
+        }
+        // Waiting mends none of these.
+        Error::Url(_)
+        | Error::FromTheFuture(_)
+        | Error::Corrupt(_)
+        | Error::OutOfStep(_)
+        | Error::LaneLost
+        | Error::Unexpected(_) => Builder::new(
+            Code::Internal,
+            ErrorReason::Internal,
+            "the gateway's store failed; its log says how; nothing was sent",
+        ),
+    }
     .build()
 }
 
@@ -398,6 +421,60 @@ pub fn shutting_down() -> Status {
     Builder::new(Code::Unavailable, ErrorReason::ShuttingDown, message).build()
 }
 
+/// The status of a stream of events that ends before its job does.
+pub fn events_cut(reason: ErrorReason, last_sequence: u64) -> Status {
+    let message = match reason {
+        ErrorReason::ShuttingDown => "the gateway is shutting down; go on elsewhere",
+        _ => "a stream lives 30 minutes",
+    };
+    let message = format!("{message}, with WatchBulkJob after sequence {last_sequence}");
+    Builder::new(Code::Unavailable, reason, message)
+        .with("last_sequence", last_sequence.to_string())
+        .retry_after(Duration::ZERO)
+        .build()
+}
+
+/// The status of a stream whose caller's time is over.
+pub fn deadline() -> Status {
+    let message = "the caller's deadline passed; the job goes on";
+    let reason = ErrorReason::DeadlineExceeded;
+    Builder::new(Code::DeadlineExceeded, reason, message).build()
+}
+
+/// The status of a failed call about bulk jobs.
+pub fn bulk(error: &bulk::Error) -> Status {
+    use bulk::Error;
+    let message = error.to_string();
+    match error {
+        Error::Wecom(error) => return wecom(error),
+        Error::Store(error) => return store(error),
+        Error::Internal(message) => return internal(message),
+        Error::NotFound => Builder::new(Code::NotFound, ErrorReason::JobNotFound, message),
+        Error::NotFinished => Builder::new(
+            Code::FailedPrecondition,
+            ErrorReason::JobNotFinished,
+            message,
+        ),
+        Error::SequenceOutOfRange { last } => {
+            Builder::new(Code::OutOfRange, ErrorReason::SequenceOutOfRange, message)
+                .with("first_sequence", "1")
+                .with("last_sequence", last.to_string())
+        }
+        Error::RequestIdReused(job_id) => {
+            Builder::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message)
+                .with("job_id", job_id)
+        }
+        Error::TooManyJobs | Error::TooManyItems => Builder::new(
+            Code::ResourceExhausted,
+            ErrorReason::BulkLimitReached,
+            &message,
+        )
+        .quota("bulk", message)
+        .retry_after(BULK_WAIT),
+    }
+    .build()
+}
+
 /// The status of a request id that was used for another request.
 pub fn request_id_reused() -> Status {
     let message = "the request_id was used for another request in the last 24 hours; use a new one";
@@ -414,6 +491,7 @@ pub fn upload_idle(idle: Duration) -> Status {
 pub fn unreadable(code: Code, message: &str) -> Status {
     let reason = match code {
         Code::ResourceExhausted => ErrorReason::MessageTooLarge,
+        Code::Cancelled => ErrorReason::Cancelled,
         _ => ErrorReason::MalformedRequest,
     };
     Builder::new(code, reason, message).build()
@@ -428,7 +506,7 @@ pub fn overloaded(retry_after: Duration) -> Status {
 }
 
 /// The status of a call whose deadline passed before its handler was done.
-pub fn deadline(may_have_changed_something: bool) -> Status {
+pub fn late(may_have_changed_something: bool) -> Status {
     let (reason, message) = match may_have_changed_something {
         true => (
             ErrorReason::OutcomeUnknown,
@@ -439,11 +517,39 @@ pub fn deadline(may_have_changed_something: bool) -> Status {
     Builder::new(Code::DeadlineExceeded, reason, message).build()
 }
 
+/// The status of a call that panicked; `id` joins it to the log line.
+pub fn panicked(id: &str) -> Status {
+    let message = format!("internal error, id {id}");
+    Builder::new(Code::Internal, ErrorReason::Internal, message)
+        .with("id", id)
+        .build()
+}
+
+/// The status that tonic made without details, with them; `None` where they are there, or
+/// where the status is none of tonic's.
+pub fn completed(status: &Status) -> Option<Status> {
+    let reason = match status.code() {
+        Code::Internal => ErrorReason::Internal,
+        Code::Unimplemented => ErrorReason::NotOffered,
+        Code::Cancelled => ErrorReason::Cancelled,
+        _ => return None,
+    };
+    let message = match status.message() {
+        "" if reason == ErrorReason::NotOffered => "the server offers no such service or method",
+        message => message,
+    };
+    let complete = || Builder::new(status.code(), reason, message).build();
+    status.details().is_empty().then(complete)
+}
+
 /// The status of a fault of ours.
 pub fn internal(message: &str) -> Status {
     tracing::error!("{message}");
     Builder::new(Code::Internal, ErrorReason::Internal, message).build()
 }
+
+#[cfg(test)]
+mod reference;
 
 #[cfg(test)]
 mod tests {
@@ -499,6 +605,33 @@ mod tests {
             recipients: Box::new(recipients),
         };
         assert!(header_bytes(&wecom(&error)) < METADATA_LIMIT_BYTES);
+    }
+
+    #[test]
+    fn faults_of_the_store_say_who_can_mend_them() {
+        use store::Error;
+        let text = || "file of the canary".to_owned();
+        for (error, code, reason) in [
+            (Error::Full(text()), Code::ResourceExhausted, "STORE_FULL"),
+            (Error::Io(text()), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (
+                Error::Unavailable(text()),
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+            ),
+            (Error::Corrupt(text()), Code::Internal, "INTERNAL"),
+            (Error::Unexpected(text()), Code::Internal, "INTERNAL"),
+            (Error::OutOfStep("finish"), Code::Internal, "INTERNAL"),
+        ] {
+            let status = store(&error);
+            let details = status.get_error_details();
+            assert_eq!(
+                (status.code(), &*details.error_info().unwrap().reason),
+                (code, reason)
+            );
+            assert_eq!(details.retry_info().is_some(), code == Code::Unavailable);
+            assert!(!format!("{status:?}").contains("canary"));
+        }
     }
 
     #[test]

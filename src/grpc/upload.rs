@@ -22,23 +22,26 @@ pub const UPLOAD_DECODE_LIMIT_BYTES: usize = CHUNK_MAX_BYTES + 4;
 pub(super) trait Message {
     /// What comes first.
     type Header;
+    /// What comes after it.
+    type Chunk;
     /// Path of the call that it leads to.
     const PATH: &'static str;
 
-    fn part(self) -> Option<Part<Self::Header>>;
+    fn part(self) -> Option<Part<Self::Header, Self::Chunk>>;
 }
 
 /// What a message of an upload brings.
-pub(super) enum Part<H> {
+pub(super) enum Part<H, C> {
     Header(H),
-    Chunk(Bytes),
+    Chunk(C),
 }
 
 impl Message for pb::UploadMediaRequest {
     type Header = pb::UploadMediaHeader;
+    type Chunk = Bytes;
     const PATH: &'static str = "media/upload";
 
-    fn part(self) -> Option<Part<Self::Header>> {
+    fn part(self) -> Option<Part<Self::Header, Self::Chunk>> {
         use pb::upload_media_request::Part as Its;
         Some(match self.part? {
             Its::Header(header) => Part::Header(header),
@@ -49,10 +52,25 @@ impl Message for pb::UploadMediaRequest {
 
 impl Message for pb::UploadImageRequest {
     type Header = pb::UploadImageHeader;
+    type Chunk = Bytes;
     const PATH: &'static str = "media/uploadimg";
 
-    fn part(self) -> Option<Part<Self::Header>> {
+    fn part(self) -> Option<Part<Self::Header, Self::Chunk>> {
         use pb::upload_image_request::Part as Its;
+        Some(match self.part? {
+            Its::Header(header) => Part::Header(header),
+            Its::Chunk(chunk) => Part::Chunk(chunk),
+        })
+    }
+}
+
+impl Message for pb::SendBulkRequest {
+    type Header = pb::BulkHeader;
+    type Chunk = pb::BulkChunk;
+    const PATH: &'static str = "message/send";
+
+    fn part(self) -> Option<Part<Self::Header, Self::Chunk>> {
+        use pb::send_bulk_request::Part as Its;
         Some(match self.part? {
             Its::Header(header) => Part::Header(header),
             Its::Chunk(chunk) => Part::Chunk(chunk),
@@ -90,27 +108,17 @@ impl<M: Message, S: Stream<Item = Result<M, Status>> + Unpin> Upload<S> {
         }
     }
 
-    /// The whole file.
-    pub(super) async fn receive(
-        &mut self,
-        client: &Client,
-        incoming: Incoming,
-    ) -> Result<Received, Status> {
-        let told = |error| status::wecom(&error);
-        let mut intake = client.receive(incoming).await.map_err(told)?;
-        while let Some(part) = self.next().await? {
-            match part {
-                Part::Chunk(chunk) => intake.push(chunk).await.map_err(told)?,
-                Part::Header(_) => {
-                    return Err(broken("header", "allowed in the first message only"));
-                }
-            }
+    /// The next chunk; `None` when the caller has closed its side.
+    pub(super) async fn chunk(&mut self) -> Result<Option<M::Chunk>, Status> {
+        match self.next().await? {
+            None => Ok(None),
+            Some(Part::Chunk(chunk)) => Ok(Some(chunk)),
+            Some(Part::Header(_)) => Err(broken("header", "allowed in the first message only")),
         }
-        intake.finish().map_err(told)
     }
 
     /// The next message; `None` when the caller has closed its side.
-    async fn next(&mut self) -> Result<Option<Part<M::Header>>, Status> {
+    async fn next(&mut self) -> Result<Option<Part<M::Header, M::Chunk>>, Status> {
         let idle = Instant::now() + IDLE;
         match timeout_at(idle.min(self.deadline), self.messages.next()).await {
             Ok(None) => Ok(None),
@@ -122,6 +130,22 @@ impl<M: Message, S: Stream<Item = Result<M, Status>> + Unpin> Upload<S> {
             Err(_) if idle <= self.deadline => Err(status::upload_idle(IDLE)),
             Err(_) => Err(late::<M>()),
         }
+    }
+}
+
+impl<M: Message<Chunk = Bytes>, S: Stream<Item = Result<M, Status>> + Unpin> Upload<S> {
+    /// The whole file.
+    pub(super) async fn receive(
+        &mut self,
+        client: &Client,
+        incoming: Incoming,
+    ) -> Result<Received, Status> {
+        let told = |error| status::wecom(&error);
+        let mut intake = client.receive(incoming).await.map_err(told)?;
+        while let Some(chunk) = self.chunk().await? {
+            intake.push(chunk).await.map_err(told)?;
+        }
+        intake.finish().map_err(told)
     }
 }
 

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
+use super::witness::Delivery;
+
 /// The caller address in errmsg: one from the block kept for documentation.
 const CALLER_IP: &str = "203.0.113.7";
 
@@ -19,6 +21,8 @@ pub(super) struct Answer {
     pub(super) duplicate: bool,
     /// A file in the place of the JSON.
     pub(super) file: Option<File>,
+    /// What became of the recipients of a message that was taken now.
+    pub(super) delivery: Option<Delivery>,
 }
 
 /// A file as an answer.
@@ -42,6 +46,7 @@ impl Answer {
             accepted: true,
             duplicate: false,
             file: None,
+            delivery: None,
         }
     }
 
@@ -158,6 +163,7 @@ impl From<Refusal> for Answer {
             accepted: false,
             duplicate: false,
             file: None,
+            delivery: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The corp on the desk: everything one API call may read or change.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
@@ -18,6 +19,7 @@ use super::media::Shelf;
 use super::pace::Pace;
 use super::settings::{App, Modes, Settings};
 use super::token::Tokens;
+use super::witness::Witness;
 
 /// The state behind the API. Handlers run to their end with it in hand and
 /// never wait, so one lock around the whole keeps every call atomic.
@@ -52,6 +54,7 @@ impl Corp {
             apps,
             directory,
             modes,
+            ledger_file: _,
         } = settings;
         let roster = Roster::new(directory);
         Self {
@@ -82,18 +85,22 @@ pub(super) struct Desk {
     corp: Mutex<Corp>,
     faults: Mutex<Faults>,
     ledger: Mutex<Ledger>,
+    /// Outlives a reset: what was sent was sent.
+    pub(super) witness: Option<Witness>,
 }
 
 impl Desk {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings) -> io::Result<Self> {
         let clock = Clock::start();
-        Self {
+        let witness = settings.ledger_file.as_deref().map(Witness::open);
+        Ok(Self {
+            witness: witness.transpose()?,
             seed: settings.clone(),
             clock,
             corp: Mutex::new(Corp::new(settings, clock)),
             faults: Mutex::new(Faults::new()),
             ledger: Mutex::new(Ledger::new()),
-        }
+        })
     }
 
     pub(super) fn corp(&self) -> MutexGuard<'_, Corp> {

@@ -139,7 +139,7 @@ impl Update {
     }
 }
 
-fn texts(ids: &[Arc<str>]) -> Vec<&str> {
+pub(super) fn texts(ids: &[Arc<str>]) -> Vec<&str> {
     ids.iter().map(|id| &**id).collect()
 }
 

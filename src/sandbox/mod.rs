@@ -43,6 +43,7 @@ mod settings;
 mod token;
 mod web;
 mod wire;
+mod witness;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! WeCom's login pages: where a tester chooses who logs in.
 //!
 //! Source: <https://developer.work.weixin.qq.com/document/path/91022> (inside WeCom),
-//! <https://developer.work.weixin.qq.com/document/path/98152> (QR code; both read 2026-02).
+//! <https://developer.work.weixin.qq.com/document/path/98152> (QR code; both read 2026-02),
+//! <https://developer.work.weixin.qq.com/document/path/91019> (its older address, which
+//! SDKs still build).
 
 mod html;
 
@@ -20,6 +22,8 @@ use super::login::{Code, Visitor};
 
 pub(super) const OAUTH_PATH: &str = "/connect/oauth2/authorize";
 pub(super) const QR_PATH: &str = "/wwlogin/sso/login";
+/// Only for apps of a corp, hence without login_type.
+const OLD_QR_PATH: &str = "/wwopen/sso/qrConnect";
 
 /// Longest `state`, in bytes.
 const STATE_MAX_BYTES: usize = 128;
@@ -30,6 +34,7 @@ pub(super) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route(OAUTH_PATH, get(oauth))
         .route(QR_PATH, get(qr))
+        .route(OLD_QR_PATH, get(qr))
         .with_state(desk)
 }
 
@@ -61,7 +66,7 @@ async fn qr(
     Query(parameters): Query<Parameters>,
 ) -> Response {
     let mut corp = desk.corp();
-    let step = qr_step(&mut corp, &parameters);
+    let step = qr_step(&mut corp, uri.path(), &parameters);
     show(&corp, &uri, &parameters, "Scan to log in 扫码登录", step)
 }
 
@@ -116,9 +121,9 @@ fn oauth_step(corp: &mut Corp, parameters: &Parameters) -> Step {
 }
 
 /// The redirect address is looked at only after the scan.
-fn qr_step(corp: &mut Corp, parameters: &Parameters) -> Step {
+fn qr_step(corp: &mut Corp, path: &str, parameters: &Parameters) -> Step {
     let text = |name: &str| parameters.get(name).map_or("", String::as_str);
-    if text("login_type") != "CorpApp" {
+    if path == QR_PATH && text("login_type") != "CorpApp" {
         return Step::Stop("login_type参数错误 (-31040)");
     }
     if text("appid") != corp.id {
@@ -152,7 +157,7 @@ fn qr_step(corp: &mut Corp, parameters: &Parameters) -> Step {
 fn show(corp: &Corp, uri: &Uri, parameters: &Parameters, title: &str, step: Step) -> Response {
     let here = uri.path_and_query().map_or("", |here| here.as_str());
     match step {
-        Step::Choose => html::choose(corp, title, here, uri.path() == QR_PATH),
+        Step::Choose => html::choose(corp, title, here, uri.path() != OAUTH_PATH),
         Step::Consent => html::consent(title, here),
         Step::Stop(words) => html::stop(title, words),
         Step::Return(code) => back(parameters, code.as_deref()),

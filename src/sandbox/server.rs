@@ -39,14 +39,14 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Takes the address of the settings. Callers may connect from now on; they
+    /// Takes the address of the settings, and opens its ledger file. Callers may connect from now on; they
     /// are answered once [`run`](Self::run) is polled.
     pub async fn bind(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         Ok(Self {
             address: listener.local_addr()?,
             listener,
-            desk: Arc::new(Desk::new(settings)),
+            desk: Arc::new(Desk::new(settings)?),
         })
     }
 

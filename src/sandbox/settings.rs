@@ -1,6 +1,7 @@
 //! What the sandbox corp looks like, and which of WeCom's undocumented ways it takes.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Settings {
     pub directory: Directory,
     /// The switches; `PUT /sandbox/settings` changes them at run time.
     pub modes: Modes,
+    /// File to which each message/send adds a line, for those who check a gateway that is
+    /// killed; `None` writes nothing.
+    pub ledger_file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -41,6 +45,7 @@ impl Settings {
                 ..Directory::default()
             },
             modes: Modes::default(),
+            ledger_file: None,
         }
     }
 
@@ -57,6 +62,7 @@ impl Settings {
                 old_apps: vec![demo::OLD_APP],
                 ..Modes::default()
             },
+            ledger_file: None,
         }
     }
 
@@ -228,6 +234,9 @@ pub struct Modes {
     /// Misses of getuserid and get_userid_by_email in a day before 45009; 0 is no
     /// limit. WeCom's is a fifth of the corp's account limit.
     pub resolve_misses: u64,
+    /// Whether an `agentid` may be written as text, `"1000002"`. WeCom's pages say it is
+    /// an integer; published SDKs send text.
+    pub text_agent_ids: bool,
     /// Whether `\uXXXX` escapes in a request are refused with 40033.
     pub refuse_escapes: bool,
     /// Whether a login's code that was used is refused with 42022 instead of 40029.
@@ -259,6 +268,7 @@ impl Default for Modes {
             old_apps: Vec::new(),
             contacts_details: false,
             resolve_misses: 0,
+            text_agent_ids: false,
             refuse_escapes: false,
             used_code_42022: false,
             legacy_identity: false,

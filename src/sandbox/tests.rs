@@ -12,6 +12,7 @@ mod message;
 mod tools;
 mod update;
 mod user;
+mod witness;
 
 use reqwest::{Client, Response};
 use secrecy::ExposeSecret;

@@ -20,10 +20,14 @@ use super::fault::{Fault, Taken};
 use super::ledger::{Answered, Entry};
 use super::server::Scissors;
 use super::token::{Bearer, Worth};
+use super::witness::Delivery;
 
 /// Largest request read: a 20 MB file and its multipart frame, with room to
 /// spare so that a file a little too large meets its own error.
 const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// The call that the ledger file has.
+const SEND: &str = "message/send";
 
 /// Size of a `huge_body` that names none.
 const HUGE_BODY: u64 = 16 * 1024 * 1024;
@@ -59,9 +63,19 @@ async fn take(
     };
     let call = Call::new(&parts, body.to_bytes());
     let offset_ms = desk.clock.offset_ms();
-    let taken = desk.faults().take(&call.path);
+    let taken = desk.faults().take(&call);
     let latency = taken.latency;
-    let (reply, answered) = decide(&desk, &call, taken);
+    let (mut reply, answered, delivery) = decide(&desk, &call, taken);
+    if let Some(witness) = &desk.witness
+        && call.path == SEND
+        && witness
+            .note(&desk.clock, &call, &answered, &delivery)
+            .is_err()
+    {
+        // Whoever checks the file misses the line; whoever called must not believe in a success.
+        let text = "the sandbox cannot write its ledger file".to_owned();
+        reply = Reply::Status(StatusCode::INSUFFICIENT_STORAGE, text);
+    }
     // Hashing comes before the lock: a 20 MB upload must not hold up the others.
     let entry = Entry::new(&call, offset_ms, answered);
     desk.ledger().push(entry);
@@ -73,14 +87,16 @@ async fn take(
 }
 
 /// Processes the call unless a fault forbids it, and settles what is answered.
-fn decide(desk: &Desk, call: &Call, taken: Taken) -> (Reply, Answered) {
+fn decide(desk: &Desk, call: &Call, taken: Taken) -> (Reply, Answered, Delivery) {
     let fault = taken.name();
+    let mut delivery = None;
     let mut answered = Answered {
         fault,
         ..Answered::default()
     };
     let mut process = || {
-        let answer = process(&mut desk.corp(), call)?;
+        let mut answer = process(&mut desk.corp(), call)?;
+        delivery = answer.delivery.take();
         answered.accepted = answer.accepted;
         answered.duplicate = answer.duplicate;
         Some(answer)
@@ -125,7 +141,7 @@ fn decide(desk: &Desk, call: &Call, taken: Taken) -> (Reply, Answered) {
         Reply::Html | Reply::Garbled | Reply::Empty | Reply::Truncated(_) => (None, Some(200)),
         Reply::Reset => (None, None),
     };
-    (reply, answered)
+    (reply, answered, delivery.unwrap_or_default())
 }
 
 fn spoil(call: &Call, spoil: impl FnOnce(&str)) {

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 
 use sqlx::migrate::MigrateError;
+use sqlx::postgres::PgDatabaseError;
 
 /// The store's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A fault of the store. Its text names files and SQLite's reasons, and never what a row
-/// holds: SQLite does not put values into its messages, and the URL is left out.
+/// A fault of the store. Its text names files and the engine's reasons, and never what a row
+/// holds: the engines put no values into the messages shown here, and the URL is left out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL has a form that this store does not open.
-    #[error("[store] url: {0}; write `sqlite:` and a path, such as `sqlite:wecomgw.db`")]
+    #[error(
+        "[store] url: {0}; write `sqlite:` and a path, such as `sqlite:wecomgw.db`, or `postgres://user@host/database`"
+    )]
     Url(&'static str),
     /// Another process has the database.
     #[error(
@@ -43,6 +46,12 @@ pub enum Error {
     /// [`begin`]: super::Store::begin
     #[error("the store has no such request in a state that allows {0}")]
     OutOfStep(&'static str),
+    /// The lane has another holder: nothing was written, and nothing more may be sent.
+    #[error("the lane has another holder")]
+    LaneLost,
+    /// Others stood in the way, again and again. Nothing was written.
+    #[error("the store is contended: {0}")]
+    Conflict(String),
     /// Anything else: a fault of the gateway.
     #[error("the store failed: {0}")]
     Unexpected(String),
@@ -51,11 +60,19 @@ pub enum Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
+            sqlx::Error::Database(error)
+                if error.try_downcast_ref::<PgDatabaseError>().is_some() =>
+            {
+                let state = error.code().unwrap_or_default();
+                Self::from_postgres(&state, error.message())
+            }
             sqlx::Error::Database(error) => {
                 let code = error.code().and_then(|code| code.parse().ok()).unwrap_or(0);
                 Self::from_sqlite(code, error.message())
             }
-            sqlx::Error::Io(error) => Self::Io(error.to_string()),
+            // Of the way to a server; SQLite's own come with a code.
+            sqlx::Error::Io(error) => Self::Unavailable(error.to_string()),
+            sqlx::Error::Tls(error) => Self::Unavailable(format!("TLS: {error}")),
             sqlx::Error::PoolTimedOut => Self::Unavailable("every connection is busy".into()),
             sqlx::Error::PoolClosed => Self::Unavailable("it is closed".into()),
             sqlx::Error::WorkerCrashed => Self::Unavailable("its thread has ended".into()),
@@ -90,6 +107,25 @@ impl Error {
             // CORRUPT, NOTADB
             11 | 26 => Self::Corrupt(text),
             13 => Self::Full(text),
+            _ => Self::Unexpected(text),
+        }
+    }
+
+    /// Sorts PostgreSQL's states, <https://www.postgresql.org/docs/current/errcodes-appendix.html>;
+    /// the first two characters are the class.
+    fn from_postgres(state: &str, message: &str) -> Self {
+        let text = format!("{message} (SQLSTATE {state})");
+        match (state.get(..2).unwrap_or_default(), state) {
+            // serialization_failure, deadlock_detected
+            (_, "40001" | "40P01") => Self::Conflict(text),
+            (_, "53100") => Self::Full(text),
+            ("58", _) => Self::Io(text),
+            ("XX", "XX001" | "XX002") => Self::Corrupt(text),
+            // No connection, no rights, no database, read-only, no resources, a lock or a
+            // statement that took too long, shut down.
+            ("08" | "28" | "3D" | "53" | "55" | "57", _) | (_, "25006" | "25P03" | "42501") => {
+                Self::Unavailable(text)
+            }
             _ => Self::Unexpected(text),
         }
     }

@@ -4,6 +4,15 @@
 //! decides nor reads a clock; the room `bulk` decides, and writes its decisions down with
 //! [`Changes`], all in one commit, fenced by the term of the app's lease.
 
+mod commit;
+mod create;
+mod expire;
+mod lane;
+mod pack;
+mod read;
+mod recall;
+mod rows;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -321,7 +330,7 @@ pub struct Cargo {
 }
 
 /// A batch with its outcomes, for those who ask later.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledBatch {
     /// Its place in the job.
     pub index: u32,
@@ -342,6 +351,26 @@ pub struct Filter {
     pub behind: Option<(i64, JobId)>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// What is open, for whoever watches the gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many open jobs are in which state; states without any are left out.
+    pub jobs: Vec<(JobState, u64)>,
+    /// What waits, by app; apps without open jobs are left out.
+    pub apps: Vec<AppBacklog>,
+}
+
+/// What waits for an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppBacklog {
+    /// The app.
+    pub app: String,
+    /// Items without an outcome.
+    pub waiting_items: u64,
+    /// Since when the batch that waits longest could have been sent.
+    pub oldest_ready_ms: Option<i64>,
 }
 
 /// What became of the taking back of messages.

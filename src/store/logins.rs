@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
-
-use super::error::Result;
-use super::sqlite::Store;
+use super::engine::{Session, millis, transaction, values};
+use super::error::{Error, Result};
+use super::open::Store;
 
 /// How long a state waits: time enough to find the phone and scan.
 pub const LOGIN_STATE_LIFE: Duration = Duration::from_secs(600);
@@ -67,89 +66,77 @@ impl Store {
         caller: &str,
         now_ms: i64,
     ) -> Result<bool> {
-        let done = sqlx::query(
-            "INSERT INTO login_states (state_sha256, app, caller, expires_at)
-             VALUES (?1, ?2, ?3, ?4 + ?5)
-             ON CONFLICT DO UPDATE SET app = ?2, caller = ?3, expires_at = ?4 + ?5
-             WHERE (app = ?2 AND caller = ?3) OR expires_at <= ?4",
-        )
-        .bind(state.as_slice())
-        .bind(app)
-        .bind(caller)
-        .bind(now_ms)
-        .bind(millis(LOGIN_STATE_LIFE))
-        .execute(&self.writer)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        let sql = "INSERT INTO login_states (state_sha256, app, caller, expires_at)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (state_sha256) DO UPDATE SET app = $2, caller = $3, expires_at = $4
+             WHERE (login_states.app = $2 AND login_states.caller = $3)
+                 OR login_states.expires_at <= $5";
+        let expires_at = now_ms + millis(LOGIN_STATE_LIFE);
+        let values = values![state.as_slice(), app, caller, expires_at, now_ms];
+        let mut session = self.engine.write().await?;
+        Ok(session.execute(sql, &values).await? == 1)
     }
 
     /// Takes a code, or says what became of it before. Its state is used up with it, in one step.
     pub async fn bring_login_code(&self, brought: BroughtCode<'_>, now_ms: i64) -> Result<Bring> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let bring = match read(&mut transaction, brought, now_ms).await? {
-            Some(known) => known,
-            None if use_state(&mut transaction, brought, now_ms).await? => {
-                insert(&mut transaction, brought, now_ms).await?;
+        transaction!(self, |session| {
+            // Before anything is read: of two who bring one code, the second waits here.
+            if !insert(&mut session, brought, now_ms).await? {
+                read(&mut session, brought, now_ms).await?
+            } else if use_state(&mut session, brought, now_ms).await? {
                 Bring::New
+            } else {
+                return Ok(Bring::StateRefused); // and nothing is written
             }
-            None => Bring::StateRefused,
-        };
-        transaction.commit().await?;
-        Ok(bring)
+        })
     }
 
     /// Keeps the answer to a code, in place of one that was kept before.
     pub async fn keep_login_answer(&self, code: &Digest, answer: &[u8]) -> Result<()> {
-        sqlx::query("UPDATE login_codes SET answer = ?2 WHERE code_sha256 = ?1")
-            .bind(code.as_slice())
-            .bind(answer)
-            .execute(&self.writer)
+        let sql = "UPDATE login_codes SET answer = $2 WHERE code_sha256 = $1";
+        let mut session = self.engine.write().await?;
+        session
+            .execute(sql, &values![code.as_slice(), answer])
             .await?;
         Ok(())
     }
 
     /// Forgets a code that certainly was not asked for, and lets its state wait again.
     pub async fn release_login_code(&self, brought: BroughtCode<'_>, now_ms: i64) -> Result<()> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("DELETE FROM login_codes WHERE code_sha256 = ?1 AND answer IS NULL")
-            .bind(brought.code.as_slice())
-            .execute(&mut *transaction)
-            .await?;
-        if brought.state_is_required {
-            sqlx::query(
-                "INSERT INTO login_states (state_sha256, app, caller, expires_at)
-                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-            )
-            .bind(brought.state.as_slice())
-            .bind(brought.app)
-            .bind(brought.caller)
-            // The code has no more than its own life left, and the state needs no more.
-            .bind(now_ms + millis(LOGIN_ANSWER_LIFE))
-            .execute(&mut *transaction)
-            .await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        transaction!(self, |session| {
+            let sql = "DELETE FROM login_codes WHERE code_sha256 = $1 AND answer IS NULL";
+            session
+                .execute(sql, &values![brought.code.as_slice()])
+                .await?;
+            if brought.state_is_required {
+                let sql = "INSERT INTO login_states (state_sha256, app, caller, expires_at)
+                     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+                // The code has no more than its own life left, and the state needs no more.
+                let expires_at = now_ms + millis(LOGIN_ANSWER_LIFE);
+                let state = brought.state.as_slice();
+                let values = values![state, brought.app, brought.caller, expires_at];
+                session.execute(sql, &values).await?;
+            }
+        })
     }
 
     /// Ends a session that would live until `expires_at_ms`.
     pub async fn revoke_session(&self, session_id: &[u8; 16], expires_at_ms: i64) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO revoked_sessions (session_id, expires_at) VALUES (?1, ?2)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(session_id.as_slice())
-        .bind(expires_at_ms)
-        .execute(&self.writer)
-        .await?;
+        let sql = "INSERT INTO revoked_sessions (session_id, expires_at) VALUES ($1, $2)
+             ON CONFLICT DO NOTHING";
+        let mut session = self.engine.write().await?;
+        session
+            .execute(sql, &values![session_id.as_slice(), expires_at_ms])
+            .await?;
         Ok(())
     }
 
     /// Whether a session was ended.
     pub async fn session_is_revoked(&self, session_id: &[u8; 16]) -> Result<bool> {
-        let row = sqlx::query("SELECT 1 FROM revoked_sessions WHERE session_id = ?1")
-            .bind(session_id.as_slice())
-            .fetch_optional(&self.readers)
+        let sql = "SELECT expires_at FROM revoked_sessions WHERE session_id = $1";
+        let mut session = self.engine.read().await?;
+        let row: Option<(i64,)> = session
+            .optional(sql, &values![session_id.as_slice()])
             .await?;
         Ok(row.is_some())
     }
@@ -160,31 +147,33 @@ impl Store {
         let mut changed = 0;
         for (statement, older_than_ms) in [
             (
-                "DELETE FROM login_states WHERE rowid IN
-                     (SELECT rowid FROM login_states WHERE expires_at <= ?1 LIMIT ?2)",
+                "DELETE FROM login_states WHERE state_sha256 IN
+                     (SELECT state_sha256 FROM login_states WHERE expires_at <= $1 LIMIT $2)",
                 now_ms,
             ),
             (
-                "UPDATE login_codes SET answer = NULL WHERE rowid IN
-                     (SELECT rowid FROM login_codes
-                      WHERE brought_at <= ?1 AND answer IS NOT NULL LIMIT ?2)",
+                "UPDATE login_codes SET answer = NULL WHERE code_sha256 IN
+                     (SELECT code_sha256 FROM login_codes
+                      WHERE brought_at <= $1 AND answer IS NOT NULL LIMIT $2)",
                 now_ms - millis(LOGIN_ANSWER_LIFE),
             ),
             (
-                "DELETE FROM login_codes WHERE rowid IN
-                     (SELECT rowid FROM login_codes WHERE brought_at <= ?1 LIMIT ?2)",
+                "DELETE FROM login_codes WHERE code_sha256 IN
+                     (SELECT code_sha256 FROM login_codes WHERE brought_at <= $1 LIMIT $2)",
                 now_ms - millis(LOGIN_CODE_LIFE),
             ),
             (
-                "DELETE FROM revoked_sessions WHERE rowid IN
-                     (SELECT rowid FROM revoked_sessions WHERE expires_at <= ?1 LIMIT ?2)",
+                "DELETE FROM revoked_sessions WHERE session_id IN
+                     (SELECT session_id FROM revoked_sessions WHERE expires_at <= $1 LIMIT $2)",
                 now_ms,
             ),
         ] {
             // Ends, since each round but the last changes rows that nobody can add again.
             loop {
-                let query = sqlx::query(statement).bind(older_than_ms).bind(EXPIRE_ROWS);
-                let rows = query.execute(&self.writer).await?.rows_affected();
+                let mut session = self.engine.write().await?;
+                let rows = session
+                    .execute(statement, &values![older_than_ms, EXPIRE_ROWS])
+                    .await?;
                 changed += rows;
                 if rows < EXPIRE_ROWS.unsigned_abs() {
                     break;
@@ -204,69 +193,40 @@ struct Row {
     brought_at: i64,
 }
 
-async fn read(
-    connection: &mut SqliteConnection,
-    brought: BroughtCode<'_>,
-    now_ms: i64,
-) -> Result<Option<Bring>> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT app, caller, state_sha256, answer, brought_at FROM login_codes
-         WHERE code_sha256 = ?1",
-    )
-    .bind(brought.code.as_slice())
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| {
-        let same = row.app == brought.app
-            && row.caller == brought.caller
-            && row.state_sha256 == brought.state;
-        if !same || row.brought_at + millis(LOGIN_ANSWER_LIFE) <= now_ms {
-            return Bring::Used;
-        }
-        row.answer.map_or(Bring::Unanswered, Bring::Answered)
-    }))
+async fn read(session: &mut Session, brought: BroughtCode<'_>, now_ms: i64) -> Result<Bring> {
+    let sql = "SELECT app, caller, state_sha256, answer, brought_at FROM login_codes
+         WHERE code_sha256 = $1";
+    let row: Option<Row> = session
+        .optional(sql, &values![brought.code.as_slice()])
+        .await?;
+    let Some(row) = row else {
+        // It was there a moment ago, and was released since.
+        return Err(Error::Conflict("a code came and went".into()));
+    };
+    let same =
+        row.app == brought.app && row.caller == brought.caller && row.state_sha256 == brought.state;
+    if !same || row.brought_at + millis(LOGIN_ANSWER_LIFE) <= now_ms {
+        return Ok(Bring::Used);
+    }
+    Ok(row.answer.map_or(Bring::Unanswered, Bring::Answered))
 }
 
-async fn use_state(
-    connection: &mut SqliteConnection,
-    brought: BroughtCode<'_>,
-    now_ms: i64,
-) -> Result<bool> {
+async fn use_state(session: &mut Session, brought: BroughtCode<'_>, now_ms: i64) -> Result<bool> {
     if !brought.state_is_required {
         return Ok(true);
     }
-    let done = sqlx::query(
-        "DELETE FROM login_states
-         WHERE state_sha256 = ?1 AND app = ?2 AND caller = ?3 AND expires_at > ?4",
-    )
-    .bind(brought.state.as_slice())
-    .bind(brought.app)
-    .bind(brought.caller)
-    .bind(now_ms)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    let sql = "DELETE FROM login_states
+         WHERE state_sha256 = $1 AND app = $2 AND caller = $3 AND expires_at > $4";
+    let state = brought.state.as_slice();
+    let values = values![state, brought.app, brought.caller, now_ms];
+    Ok(session.execute(sql, &values).await? == 1)
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    brought: BroughtCode<'_>,
-    now_ms: i64,
-) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO login_codes (code_sha256, app, caller, state_sha256, brought_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-    )
-    .bind(brought.code.as_slice())
-    .bind(brought.app)
-    .bind(brought.caller)
-    .bind(brought.state.as_slice())
-    .bind(now_ms)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// Writes a code down, unless it is there.
+async fn insert(session: &mut Session, brought: BroughtCode<'_>, now_ms: i64) -> Result<bool> {
+    let sql = "INSERT INTO login_codes (code_sha256, app, caller, state_sha256, brought_at)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    let (code, state) = (brought.code.as_slice(), brought.state.as_slice());
+    let values = values![code, brought.app, brought.caller, state, now_ms];
+    Ok(session.execute(sql, &values).await? == 1)
 }

@@ -8,13 +8,14 @@
 //!
 //! Within the process, the caller keeps two drivers from the same id; this room does not.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
-
+use super::engine::{Session, millis, transaction, values};
 use super::error::{Error, Result};
-use super::sqlite::Store;
+use super::open::Store;
 
 /// How long a request id is known. Twenty-four hours outlast any retry of a client, and the
 /// longest duplicate check of WeCom, four hours
@@ -81,29 +82,73 @@ impl Store {
         request_sha256: [u8; 32],
         now_ms: i64,
     ) -> Result<Begin> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        // A row past its life counts as absent, whether or not `expire` came by since.
-        let inserted = sqlx::query(
-            "INSERT INTO requests (caller, request_id, request_sha256, state, created_at)
-             VALUES (?1, ?2, ?3, 0, ?4)
-             ON CONFLICT DO UPDATE SET request_sha256 = ?3, state = 0, created_at = ?4,
-                 body = NULL, first_attempt_at = NULL, window_seconds = NULL, answer = NULL
-             WHERE created_at <= ?4 - ?5",
-        )
-        .bind(caller)
-        .bind(request_id)
-        .bind(request_sha256.as_slice())
-        .bind(now_ms)
-        .bind(millis(REQUEST_ID_LIFE))
-        .execute(&mut *transaction)
-        .await?;
-        let begin = if inserted.rows_affected() == 1 {
-            Begin::New
-        } else {
-            read(&mut transaction, caller, request_id, request_sha256).await?
-        };
-        transaction.commit().await?;
-        Ok(begin)
+        transaction!(self, |session| {
+            // A row past its life counts as absent, whether or not `expire` came by since. One
+            // that is there is locked, though it is not changed.
+            let inserted = session
+                .execute(
+                    "INSERT INTO requests (caller, request_id, request_sha256, state, created_at)
+                     VALUES ($1, $2, $3, 0, $4)
+                     ON CONFLICT (caller, request_id) DO UPDATE
+                     SET request_sha256 = $3, state = 0, created_at = $4, body = NULL,
+                         first_attempt_at = NULL, window_seconds = NULL, answer = NULL,
+                         message_sha256 = NULL
+                     WHERE requests.created_at <= $5",
+                    &values![
+                        caller,
+                        request_id,
+                        request_sha256.as_slice(),
+                        now_ms,
+                        now_ms - millis(REQUEST_ID_LIFE),
+                    ],
+                )
+                .await?;
+            if inserted == 1 {
+                Begin::New
+            } else {
+                read(&mut session, caller, request_id, request_sha256).await?
+            }
+        })
+    }
+
+    /// Takes a window for a request of this message: `wanted`, or the next in `windows` that no
+    /// other request of an equal message is covered by at `now_ms`. When all are, `wanted`.
+    pub async fn take_window(
+        &self,
+        caller: &str,
+        request_id: &str,
+        message_sha256: [u8; 32],
+        wanted: u32,
+        windows: Range<u32>,
+        now_ms: i64,
+    ) -> Result<u32> {
+        transaction!(self, |session| {
+            // Two that take at once would take the same.
+            session.take_turns(&message_sha256).await?;
+            let taken: Vec<(i64,)> = session
+                .all(
+                    "SELECT window_seconds FROM requests
+                     WHERE message_sha256 = $1 AND window_seconds IS NOT NULL
+                         AND NOT (caller = $2 AND request_id = $3)
+                         AND (first_attempt_at IS NULL
+                             OR first_attempt_at + window_seconds * 1000 > $4)",
+                    &values![message_sha256.as_slice(), caller, request_id, now_ms],
+                )
+                .await?;
+            let taken: HashSet<i64> = taken.into_iter().map(|(window,)| window).collect();
+            let mut in_turn = (wanted..windows.end).chain(windows.start..wanted);
+            let window = in_turn.find(|window| !taken.contains(&i64::from(*window)));
+            let window = window.unwrap_or(wanted);
+            let rows = session
+                .execute(
+                    "UPDATE requests SET message_sha256 = $3, window_seconds = $4
+                     WHERE caller = $1 AND request_id = $2 AND state = 0",
+                    &values![caller, request_id, message_sha256.as_slice(), window],
+                )
+                .await?;
+            in_step(rows, "a window")?;
+            window
+        })
     }
 
     /// Writes down that `body` is about to be sent, under a duplicate check of `window_seconds`.
@@ -117,38 +162,30 @@ impl Store {
         window_seconds: u32,
         now_ms: i64,
     ) -> Result<()> {
-        let query = sqlx::query(
-            "UPDATE requests SET state = 1, body = ?3,
-                 first_attempt_at = coalesce(first_attempt_at, ?4),
-                 window_seconds = coalesce(window_seconds, ?5)
-             WHERE caller = ?1 AND request_id = ?2 AND (state = 0 OR (state = 1 AND body = ?3))",
-        );
-        let query = query.bind(caller).bind(request_id).bind(body).bind(now_ms);
-        let done = query.bind(window_seconds).execute(&self.writer).await?;
-        in_step(done.rows_affected(), "a send")
+        let sql = "UPDATE requests SET state = 1, body = $3,
+                 first_attempt_at = coalesce(first_attempt_at, $4),
+                 window_seconds = coalesce(window_seconds, $5)
+             WHERE caller = $1 AND request_id = $2 AND (state = 0 OR (state = 1 AND body = $3))";
+        let values = values![caller, request_id, body, now_ms, window_seconds];
+        let mut session = self.engine.write().await?;
+        in_step(session.execute(sql, &values).await?, "a send")
     }
 
     /// Writes down the final answer, which every later begin of this request is given.
     pub async fn finish(&self, caller: &str, request_id: &str, answer: &[u8]) -> Result<()> {
-        let query = sqlx::query(
-            "UPDATE requests SET state = 2, answer = ?3, body = NULL
-             WHERE caller = ?1 AND request_id = ?2 AND state <> 2",
-        );
-        let query = query.bind(caller).bind(request_id).bind(answer);
-        in_step(
-            query.execute(&self.writer).await?.rows_affected(),
-            "an answer",
-        )
+        let sql = "UPDATE requests SET state = 2, answer = $3, body = NULL
+             WHERE caller = $1 AND request_id = $2 AND state <> 2";
+        let values = values![caller, request_id, answer];
+        let mut session = self.engine.write().await?;
+        in_step(session.execute(sql, &values).await?, "an answer")
     }
 
     /// Forgets a request of which nothing was sent, so that its id is free again. Leaves one
     /// that has ended; there need not be one at all.
     pub async fn release(&self, caller: &str, request_id: &str) -> Result<()> {
-        sqlx::query("DELETE FROM requests WHERE caller = ?1 AND request_id = ?2 AND state <> 2")
-            .bind(caller)
-            .bind(request_id)
-            .execute(&self.writer)
-            .await?;
+        let sql = "DELETE FROM requests WHERE caller = $1 AND request_id = $2 AND state <> 2";
+        let mut session = self.engine.write().await?;
+        session.execute(sql, &values![caller, request_id]).await?;
         Ok(())
     }
 
@@ -158,12 +195,12 @@ impl Store {
         let mut removed = 0;
         // Ends, since each round but the last removes rows that nobody can add again.
         loop {
-            let query = sqlx::query(
-                "DELETE FROM requests WHERE rowid IN
-                     (SELECT rowid FROM requests WHERE created_at < ?1 LIMIT ?2)",
-            );
-            let query = query.bind(older_than_ms).bind(EXPIRE_ROWS);
-            let rows = query.execute(&self.writer).await?.rows_affected();
+            let sql = "DELETE FROM requests WHERE (caller, request_id) IN
+                 (SELECT caller, request_id FROM requests WHERE created_at < $1 LIMIT $2)";
+            let mut session = self.engine.write().await?;
+            let rows = session
+                .execute(sql, &values![older_than_ms, EXPIRE_ROWS])
+                .await?;
             removed += rows;
             if rows < EXPIRE_ROWS.unsigned_abs() {
                 return Ok(removed);
@@ -178,26 +215,25 @@ struct Row {
     state: i64,
     body: Option<Vec<u8>>,
     first_attempt_at: Option<i64>,
-    window_seconds: Option<u32>,
+    window_seconds: Option<i64>,
     answer: Option<Vec<u8>>,
     latest: i64,
 }
 
 async fn read(
-    connection: &mut SqliteConnection,
+    session: &mut Session,
     caller: &str,
     request_id: &str,
     request_sha256: [u8; 32],
 ) -> Result<Begin> {
-    let row: Row = sqlx::query_as(
-        "SELECT request_sha256, state, body, first_attempt_at, window_seconds, answer,
-             (SELECT max(created_at) FROM requests) AS latest
-         FROM requests WHERE caller = ?1 AND request_id = ?2",
-    )
-    .bind(caller)
-    .bind(request_id)
-    .fetch_one(connection)
-    .await?;
+    let row: Row = session
+        .one(
+            "SELECT request_sha256, state, body, first_attempt_at, window_seconds, answer,
+                 (SELECT max(created_at) FROM requests) AS latest
+             FROM requests WHERE caller = $1 AND request_id = $2",
+            &values![caller, request_id],
+        )
+        .await?;
     if row.request_sha256 != request_sha256 {
         return Ok(Begin::Mismatch);
     }
@@ -213,7 +249,7 @@ async fn read(
         } => Ok(Begin::Resume(Attempt {
             body,
             first_attempt_at_ms,
-            window_seconds,
+            window_seconds: u32::try_from(window_seconds).unwrap_or(0),
             latest_ms,
         })),
         Row {
@@ -233,10 +269,6 @@ fn in_step(rows: u64, step: &'static str) -> Result<()> {
     } else {
         Err(Error::OutOfStep(step))
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 // By hand, because bodies and answers are what people wrote to each other: not for a log.

@@ -8,7 +8,8 @@ use serde::Deserialize;
 pub struct Settings {
     /// `sqlite:` and the path of a file, which is created when it is not there
     /// (`sqlite:wecomgw.db`, `sqlite:/var/lib/wecomgw/wecomgw.db`), or `sqlite::memory:`,
-    /// which is forgotten when the process ends.
+    /// which is forgotten when the process ends; or `postgres://` and the address of a server that
+    /// replicas share.
     pub url: String,
 }
 

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection as _};
 
+use super::engine::Engine;
 use super::error::{Error, Result};
-use super::settings::Settings;
 
 /// Embedded, so that the binary needs no files beside it.
-pub(super) static MIGRATOR: Migrator = sqlx::migrate!("src/store/migrations");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// How long a statement waits for a lock, and a caller for a connection, before it gives up.
 /// A commit takes milliseconds; a backup tool may hold the file for a second or two.
@@ -25,84 +25,59 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read beside the one that writes. Reads are short and rare, a few will do.
 const READERS: u32 = 4;
 
-/// The store. Clones share one set of connections.
-#[derive(Debug, Clone)]
-pub struct Store {
-    /// One connection only: SQLite lets one writer in at a time, and waiting for our own
-    /// connection is fair, where waiting for SQLite's lock is polling.
-    pub(super) writer: SqlitePool,
-    pub(super) readers: SqlitePool,
-    /// Held as long as the store is open; a store in memory has none.
-    lock: Option<Arc<File>>,
+/// Opens the database, creates it (mode 0600) if it is not there, and brings its tables up
+/// to date. Fails if another process has it.
+pub(super) async fn open(url: &str) -> Result<Engine> {
+    let (writer, readers, lock) = match parse(url)? {
+        Place::Memory => in_memory().await?,
+        Place::File(path) => in_file(&resolve(&path)?).await?,
+    };
+    MIGRATOR.run(&writer).await?;
+    Ok(Engine::Sqlite {
+        writer,
+        readers,
+        lock: lock.map(Arc::new),
+    })
 }
 
-impl Store {
-    /// Opens the database, creates it (mode 0600) if it is not there, and brings its tables up
-    /// to date. Fails if another process has it.
-    pub async fn open(settings: &Settings) -> Result<Self> {
-        let Settings { url } = settings;
-        let store = match parse(url)? {
-            Place::Memory => Self::in_memory().await?,
-            Place::File(path) => Self::in_file(&resolve(&path)?).await?,
-        };
-        MIGRATOR.run(&store.writer).await?;
-        Ok(store)
-    }
+async fn in_memory() -> Result<(SqlitePool, SqlitePool, Option<File>)> {
+    // Each connection in memory would be a database of its own: there can be only one.
+    let options = SqliteConnectOptions::new()
+        .in_memory(true)
+        .foreign_keys(true);
+    let pool = pool(1)
+        .connect_with(options.disable_statement_logging())
+        .await?;
+    Ok((pool.clone(), pool, None))
+}
 
-    /// Whether the store answers, for health checks.
-    pub async fn ping(&self) -> Result<()> {
-        let query = sqlx::query("SELECT 1 FROM requests LIMIT 1");
-        query.fetch_optional(&self.readers).await?;
-        Ok(())
-    }
-
-    /// Waits for what is under way, closes every connection and lets another process in.
-    /// Dropping the last clone does the same, but does not wait.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-        if let Some(lock) = &self.lock {
-            // A failure changes nothing: the lock goes with the file.
-            let _ = lock.unlock();
-        }
-    }
-
-    async fn in_memory() -> Result<Self> {
-        // Each connection in memory would be a database of its own: there can be only one.
-        let options = SqliteConnectOptions::new()
-            .in_memory(true)
-            .foreign_keys(true);
-        let pool = pool(1)
-            .connect_with(options.disable_statement_logging())
-            .await?;
-        Ok(Self {
-            writer: pool.clone(),
-            readers: pool,
-            lock: None,
+async fn in_file(path: &Path) -> Result<(SqlitePool, SqlitePool, Option<File>)> {
+    // The lock first: nothing may touch a database that another process has.
+    let lock = lock(path)?;
+    create(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL may lose the last commits when the power goes, and with them the
+        // knowledge that a message may have been sent.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let writer = pool(1)
+        // SQLite ends a transaction by itself when the disk is full or fails. sqlx takes the
+        // failed ROLLBACK for one that is still to come, and would refuse every later BEGIN.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // A ROLLBACK that is under way comes first.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
         })
-    }
-
-    async fn in_file(path: &Path) -> Result<Self> {
-        // The lock first: nothing may touch a database that another process has.
-        let lock = lock(path)?;
-        create(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // NORMAL may lose the last commits when the power goes, and with them the
-            // knowledge that a message may have been sent.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .disable_statement_logging();
-        let writer = pool(1).connect_with(options.clone()).await?;
-        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self {
-            writer,
-            readers,
-            lock: Some(Arc::new(lock)),
-        })
-    }
+        .connect_with(options.clone())
+        .await?;
+    let readers = pool(READERS).connect_lazy_with(options.read_only(true));
+    Ok((writer, readers, Some(lock)))
 }
 
 enum Place {
@@ -113,9 +88,8 @@ enum Place {
 fn parse(url: &str) -> Result<Place> {
     let Some(path) = url.strip_prefix("sqlite:") else {
         return Err(Error::Url(match url.split_once(':') {
-            Some(("postgres" | "postgresql", _)) => "PostgreSQL is not supported by this version",
             Some(_) => "this kind of database is not supported",
-            None => "it does not begin with `sqlite:`",
+            None => "it does not begin with `sqlite:` or `postgres:`",
         }));
     };
     if path == ":memory:" {

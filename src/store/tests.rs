@@ -1,16 +1,23 @@
 //! What every engine must do, and what opening one must refuse.
 
+mod equal;
+mod jobs;
 mod logins;
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
+mod server;
+mod tokens;
 
 use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::engine::{Engine, values};
 use super::error::Error;
+use super::open::Store;
 use super::requests::{Attempt, Begin, CLOCK_TOLERANCE, REQUEST_ID_LIFE};
 use super::settings::Settings;
-use super::sqlite::{MIGRATOR, Store};
 
 const NOW: i64 = 1_790_000_000_000;
 const DAY: i64 = REQUEST_ID_LIFE.as_millis() as i64;
@@ -30,7 +37,14 @@ async fn engines() -> Vec<(Store, Option<TempDir>)> {
     let folder = tempfile::tempdir().unwrap();
     let file = open(&url_in(folder.path())).await.unwrap();
     let memory = open("sqlite::memory:").await.unwrap();
-    vec![(file, Some(folder)), (memory, None)]
+    let server = open(&postgres::server().database()).await.unwrap();
+    vec![(file, Some(folder)), (memory, None), (server, None)]
+}
+
+/// Runs a statement behind the store's back.
+async fn execute(store: &Store, sql: &'static str) {
+    let mut session = store.engine.write().await.unwrap();
+    session.execute(sql, &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -250,26 +264,27 @@ async fn file_keeps_what_was_committed() {
 async fn commits_reach_the_disk_and_readers_cannot_write() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&url_in(folder.path())).await.unwrap();
-    let pragma = |name: &'static str| {
-        let writer = store.writer.clone();
-        async move {
-            sqlx::query_scalar::<_, i64>(name)
-                .fetch_one(&writer)
-                .await
-                .unwrap()
-        }
+    let Engine::Sqlite {
+        writer, readers, ..
+    } = &store.engine
+    else {
+        panic!("the URL is SQLite's")
+    };
+    let pragma = |name: &'static str| async move {
+        sqlx::query_scalar::<_, i64>(name)
+            .fetch_one(writer)
+            .await
+            .unwrap()
     };
     assert_eq!(pragma("PRAGMA synchronous").await, 2, "2 is FULL");
     assert_eq!(pragma("PRAGMA foreign_keys").await, 1);
     assert_eq!(pragma("PRAGMA busy_timeout").await, 5000);
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
-        .fetch_one(&store.writer)
+        .fetch_one(writer)
         .await
         .unwrap();
     assert_eq!(mode, "wal");
-    let write = sqlx::query("DELETE FROM requests")
-        .execute(&store.readers)
-        .await;
+    let write = sqlx::query("DELETE FROM requests").execute(readers).await;
     assert!(matches!(
         write.map_err(Error::from),
         Err(Error::Unavailable(_))
@@ -322,7 +337,10 @@ async fn files_are_for_the_owner_only() {
 #[tokio::test]
 async fn wrong_url_is_refused_with_the_right_one_and_without_its_password() {
     for url in [
-        "postgres://gateway:hunter2@db/gateway",
+        "postgres://gateway:hunter2@db:99999/gateway",
+        "postgres://gateway:hunter2@db/gateway?pasword=hunter2",
+        "postgresql://gateway:hunter2@db/gateway?sslmode=hunter2",
+        "postgres:hunter2@db",
         "mysql://gateway:hunter2@db/gateway",
         "gateway.db",
         "sqlite:",
@@ -378,10 +396,11 @@ async fn database_of_a_later_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let url = url_in(folder.path());
     let store = open(&url).await.unwrap();
-    sqlx::query("INSERT INTO _sqlx_migrations VALUES (9000, 'later', 0, TRUE, x'00', 0)")
-        .execute(&store.writer)
-        .await
-        .unwrap();
+    execute(
+        &store,
+        "INSERT INTO _sqlx_migrations VALUES (9000, 'later', 0, TRUE, x'00', 0)",
+    )
+    .await;
     store.close().await;
     assert!(matches!(open(&url).await, Err(Error::FromTheFuture(9000))));
 }
@@ -396,11 +415,12 @@ async fn closed_store_is_unavailable() {
 
 #[test]
 fn every_migration_is_embedded() {
-    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/migrations");
-    assert_eq!(
-        std::fs::read_dir(files).unwrap().count(),
-        MIGRATOR.iter().count()
-    );
+    let embedded = [&super::sqlite::MIGRATOR, &super::postgres::MIGRATOR];
+    for (engine, migrator) in ["sqlite", "postgres"].iter().zip(embedded) {
+        let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/migrations");
+        let files = std::fs::read_dir(Path::new(files).join(engine)).unwrap();
+        assert_eq!(files.count(), migrator.iter().count(), "{engine}");
+    }
 }
 
 #[test]

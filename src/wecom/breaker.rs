@@ -27,7 +27,14 @@ pub(super) struct Breaker {
     state: Mutex<State>,
 }
 
+/// Leave to make one call. A result counts only while the breaker is as it was then: what
+/// began before says nothing of how WeCom fares after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pass(u64);
+
 struct State {
+    /// Rises with each change of `mode`.
+    epoch: u64,
     /// (second, calls, failures)
     window: [(u64, u32, u32); WINDOW_SECONDS],
     mode: Mode,
@@ -52,6 +59,7 @@ impl Breaker {
         Self {
             origin: now,
             state: Mutex::new(State {
+                epoch: 0,
                 window: [(0, 0, 0); WINDOW_SECONDS],
                 mode: Mode::Closed,
                 budget: BUDGET_MOST,
@@ -61,51 +69,47 @@ impl Breaker {
     }
 
     /// Whether a call may be made; else how long to wait.
-    pub(super) fn admit(&self) -> Result<(), Duration> {
+    pub(super) fn admit(&self) -> Result<Pass, Duration> {
         let now = Instant::now();
         let mut state = self.lock();
+        let probing = Mode::HalfOpen {
+            left: PROBES - 1,
+            well: 0,
+            since: now,
+        };
         match &mut state.mode {
-            Mode::Closed => Ok(()),
-            Mode::Open(until) if *until > now => Err(*until - now),
-            Mode::Open(_) => {
-                state.mode = Mode::HalfOpen {
-                    left: PROBES - 1,
-                    well: 0,
-                    since: now,
-                };
-                Ok(())
-            }
+            Mode::Closed => {}
+            Mode::Open(until) if *until > now => return Err(*until - now),
+            Mode::Open(_) => state.enter(probing),
             // Probes whose callers went away must not lock the door for ever.
-            Mode::HalfOpen { left, well, since } if *left == 0 && now - *since > REST => {
-                (*left, *well, *since) = (PROBES - 1, 0, now);
-                Ok(())
-            }
-            Mode::HalfOpen { left: 0, .. } => Err(REST),
-            Mode::HalfOpen { left, .. } => {
-                *left -= 1;
-                Ok(())
-            }
+            Mode::HalfOpen { left: 0, since, .. } if now - *since > REST => state.enter(probing),
+            Mode::HalfOpen { left: 0, .. } => return Err(REST),
+            Mode::HalfOpen { left, .. } => *left -= 1,
         }
+        Ok(Pass(state.epoch))
     }
 
     /// Counts a call that WeCom answered, or that failed by WeCom's or the
     /// network's fault. A refusal is an answer.
-    pub(super) fn record(&self, answered: bool) {
+    pub(super) fn record(&self, pass: Pass, answered: bool) {
         let now = Instant::now();
         let second = (now - self.origin).as_secs();
         let mut state = self.lock();
         state.budget = (state.budget + BUDGET_SHARE).min(BUDGET_MOST);
+        if pass.0 != state.epoch {
+            return;
+        }
         match &mut state.mode {
             Mode::Open(_) => {}
             Mode::HalfOpen { well, .. } if answered => {
                 *well += 1;
                 if *well == PROBES {
-                    state.mode = Mode::Closed;
+                    state.enter(Mode::Closed);
                     state.window = [(0, 0, 0); WINDOW_SECONDS];
                     tracing::info!("WeCom answers again");
                 }
             }
-            Mode::HalfOpen { .. } => state.mode = Mode::Open(now + REST),
+            Mode::HalfOpen { .. } => state.enter(Mode::Open(now + REST)),
             Mode::Closed => {
                 let slot = &mut state.window[second as usize % WINDOW_SECONDS];
                 if slot.0 != second {
@@ -114,7 +118,7 @@ impl Breaker {
                 slot.1 += 1;
                 slot.2 += u32::from(!answered);
                 if !answered && state.is_bad(second) {
-                    state.mode = Mode::Open(now + REST);
+                    state.enter(Mode::Open(now + REST));
                     tracing::warn!("WeCom fails too often; resting for {} s", REST.as_secs());
                 }
             }
@@ -145,6 +149,11 @@ impl Breaker {
 }
 
 impl State {
+    fn enter(&mut self, mode: Mode) {
+        self.epoch += 1;
+        self.mode = mode;
+    }
+
     fn is_bad(&self, second: u64) -> bool {
         let recent = self
             .window
@@ -167,41 +176,48 @@ mod tests {
     async fn opens_at_twenty_calls_half_of_them_bad_and_closes_after_three_good_probes() {
         let breaker = Breaker::new();
         for call in 0..19 {
-            assert!(breaker.admit().is_ok());
-            breaker.record(call % 2 == 0);
+            let pass = breaker.admit().unwrap();
+            breaker.record(pass, call % 2 == 0);
         }
         assert!(!breaker.is_open());
-        breaker.record(false);
+        let early = breaker.admit().unwrap();
+        breaker.record(early, false);
         assert!(breaker.is_open());
         assert_eq!(breaker.admit(), Err(REST));
 
         advance(REST).await;
+        let mut pass = early;
         for _ in 0..PROBES {
-            assert!(breaker.admit().is_ok());
+            pass = breaker.admit().unwrap();
         }
         assert!(breaker.admit().is_err(), "only three probes");
-        breaker.record(true);
-        breaker.record(true);
-        breaker.record(true);
+        // Calls from before it opened say nothing, well or ill.
+        for answered in [true, true, true, false] {
+            breaker.record(early, answered);
+        }
+        assert!(!breaker.is_open() && breaker.admit().is_err());
+        (0..PROBES).for_each(|_| breaker.record(pass, true));
         assert!(breaker.admit().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_bad_probe_opens_again() {
         let breaker = Breaker::new();
-        (0..20).for_each(|_| breaker.record(false));
+        let pass = breaker.admit().unwrap();
+        (0..20).for_each(|_| breaker.record(pass, false));
         advance(REST).await;
-        assert!(breaker.admit().is_ok());
-        breaker.record(false);
+        let probe = breaker.admit().unwrap();
+        breaker.record(probe, false);
         assert!(breaker.is_open());
     }
 
     #[tokio::test(start_paused = true)]
     async fn old_failures_are_forgotten() {
         let breaker = Breaker::new();
-        (0..19).for_each(|_| breaker.record(false));
+        let pass = breaker.admit().unwrap();
+        (0..19).for_each(|_| breaker.record(pass, false));
         advance(Duration::from_secs(11)).await;
-        breaker.record(false);
+        breaker.record(pass, false);
         assert!(!breaker.is_open());
     }
 
@@ -209,7 +225,8 @@ mod tests {
     async fn repetitions_are_a_tenth_of_the_calls() {
         let breaker = Breaker::new();
         assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 10);
-        (0..50).for_each(|_| breaker.record(true));
+        let pass = breaker.admit().unwrap();
+        (0..50).for_each(|_| breaker.record(pass, true));
         assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 5);
         advance(Duration::from_secs(1)).await;
         assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 3);

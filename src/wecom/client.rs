@@ -23,7 +23,7 @@ use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
 use super::settings::{App, Resolved, Settings, read_secret};
-use super::token::{AccessToken, Source, Token, TokenState, Tokens};
+use super::token::{self, AccessToken, Sharing, Source, Token, TokenState, Tokens};
 use super::trace;
 use super::transport::{self, Answer, Fault, Json, Opened};
 
@@ -76,13 +76,15 @@ pub struct AppState {
     pub circuit_open: bool,
 }
 
-/// Builds a client for each app, or tells every fault of the settings.
+/// Builds a client for each app, or tells every fault of the settings. With `sharing` the
+/// replicas share their access tokens.
 pub fn build(
     settings: &Settings,
     apps: &[App],
     metrics: &Metrics,
+    sharing: Option<Arc<dyn Sharing>>,
 ) -> std::result::Result<Vec<Client>, Vec<String>> {
-    let tokens: Tokens = moka::future::Cache::builder().build();
+    let tokens = Tokens::new(sharing);
     let mut corps: HashMap<String, Arc<Corp>> = HashMap::new();
     let mut clients: Vec<Client> = Vec::new();
     let mut faults = Vec::new();
@@ -92,6 +94,16 @@ pub fn build(
     for app in apps {
         if clients.iter().any(|client| client.name() == app.name) {
             faults.push(format!("app {:?} is configured twice", app.name));
+        }
+        // Each would count limits and cache tokens for itself, and WeCom counts them together.
+        let same =
+            |client: &&Client| client.corp_id() == app.corp_id && client.agent_id() == app.agent_id;
+        if let Some(other) = clients.iter().find(same) {
+            faults.push(format!(
+                "apps {:?} and {:?} have the same corp_id and agent_id; give callers one of them",
+                other.name(),
+                app.name
+            ));
         }
         let resolved = app.resolve(settings);
         let built = resolved.and_then(|app| {
@@ -401,6 +413,10 @@ impl Client {
     ) -> Option<Duration> {
         let harmless = match setback {
             Setback::Unsent(_) | Setback::Conflict(_) => true,
+            // Not before gettoken is asked again: until then it has the same answer.
+            Setback::NoToken(_, retry_after) => {
+                return self.in_budget(wait.max(*retry_after), deadline);
+            }
             Setback::Concurrency(_) => return self.in_budget(wait.max(CONCURRENCY_WAIT), deadline),
             // Whether WeCom did anything before it said -1 is not documented.
             Setback::Lost(Reason::TooLarge) => call.repeat() == Repeat::SameBytes,
@@ -425,12 +441,20 @@ impl Client {
         payload: &Payload,
         deadline: Instant,
     ) -> std::result::Result<A, Setback> {
-        self.0
+        let pass = self
+            .0
             .breaker
             .admit()
             .map_err(|retry_after| Setback::Final(Error::CircuitOpen { retry_after }))?;
         let source = self.source(call).map_err(Setback::Final)?;
-        let token = source.get(deadline).await.map_err(Setback::Final)?;
+        let token = source.get(deadline).await.map_err(|error| match error {
+            Error::Unreachable {
+                reason,
+                retry_after,
+                ..
+            } => Setback::NoToken(reason, retry_after),
+            error => Setback::Final(error),
+        })?;
         let begun = Instant::now();
         if begun >= deadline {
             // No time left: better not sent than not known.
@@ -470,7 +494,7 @@ impl Client {
                 Err(Setback::Unsent(_) | Setback::Lost(_) | Setback::Busy(_)) => true,
                 _ => false,
             };
-            self.0.breaker.record(!failed);
+            self.0.breaker.record(pass, !failed);
         }
         result
     }
@@ -550,6 +574,11 @@ impl Client {
             Setback::TokenRejected(_, refusal) | Setback::Conflict(refusal) => {
                 Error::Refused { path, refusal }
             }
+            Setback::NoToken(reason, retry_after) => Error::Unreachable {
+                path: token::PATH,
+                reason,
+                retry_after,
+            },
             Setback::Final(error) => error,
         };
         if let Error::Unreachable { reason, .. } | Error::OutcomeUnknown { reason, .. } = &error {
@@ -562,6 +591,8 @@ impl Client {
 /// Why an attempt brought no reply.
 enum Setback {
     Unsent(Reason),
+    /// gettoken could not be reached; with when it is asked again.
+    NoToken(Reason, Duration),
     Lost(Reason),
     Busy(Refusal),
     Concurrency(Refusal),

@@ -187,22 +187,33 @@ impl Send {
                 format_args!("a MiniProgramNotice cannot go to everyone"),
             );
         }
-        let content = Path::ROOT.field("content");
-        self.content.check(&content, Occasion::Message, &mut found);
-        if let Some(safe) = self.safe {
-            let path = Path::ROOT.field("safe");
-            check_safe(&path, safe, &self.content, Occasion::Message, &mut found);
-        }
-        if self.translate_ids.is_some() && !takes_translate_ids(&self.content) {
-            found.add(
-                &Path::ROOT.field("translate_ids"),
-                format_args!("not for this kind of content"),
-            );
-        }
+        self.check_message(
+            &Path::ROOT.field("content"),
+            &Path::ROOT.field("safe"),
+            &Path::ROOT.field("translate_ids"),
+            &mut found,
+        );
         if let Some(check) = &self.duplicate_check {
             check.check(&Path::ROOT.field("duplicate_check"), &mut found);
         }
         found.into_violations()
+    }
+
+    /// Checks what the message says, wherever its parts were written.
+    pub fn check_message(
+        &self,
+        content: &Path<'_>,
+        safe: &Path<'_>,
+        translate_ids: &Path<'_>,
+        found: &mut Checker,
+    ) {
+        self.content.check(content, Occasion::Message, found);
+        if let Some(its_safe) = self.safe {
+            check_safe(safe, its_safe, &self.content, Occasion::Message, found);
+        }
+        if self.translate_ids.is_some() && !takes_translate_ids(&self.content) {
+            found.add(translate_ids, format_args!("not for this kind of content"));
+        }
     }
 
     /// A copy, if media stand in the message as bytes: enough to upload them again.

@@ -37,5 +37,5 @@ pub use message::{Rendered, Sent};
 pub use metrics::Metrics;
 pub use rate::QuotaState;
 pub use settings::{App, Settings};
-pub use token::{AccessToken, TokenState};
+pub use token::{AccessToken, Sharing, TokenState};
 pub use violation::Violation;

@@ -15,8 +15,8 @@ const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// Parameters that the gateway alone sets, and `debug`, which makes WeCom count
 /// five calls a minute (<https://developer.work.weixin.qq.com/document/path/90313>, 45009).
 const RESERVED: [&str; 3] = ["access_token", "corpsecret", "debug"];
-/// Keys of an answer whose values are secrets contain one of these.
-const SECRET_WORDS: [&str; 4] = ["token", "secret", "ticket", "password"];
+/// Keys of an answer whose values are secrets, whatever they are, contain one of these.
+const SECRET_WORDS: [&str; 5] = ["token", "secret", "ticket", "password", "session_key"];
 /// What stands in the place of a secret.
 const MASK: &str = "********";
 
@@ -98,7 +98,7 @@ pub fn redact(answer: &mut Value) {
         Value::Object(fields) => {
             for (key, value) in fields {
                 let key = key.to_ascii_lowercase();
-                if value.is_string() && SECRET_WORDS.iter().any(|word| key.contains(word)) {
+                if SECRET_WORDS.iter().any(|word| key.contains(word)) {
                     *value = MASK.into();
                 } else {
                     redact(value);
@@ -141,11 +141,17 @@ mod tests {
 
     #[test]
     fn secrets_are_taken_out_wherever_they_stand() {
-        let mut answer = json!({"access_token": "t", "list": [{"Jsapi_Ticket": "t", "name": "n"}], "token_count": 5});
+        let mut answer = json!({
+            "access_token": "t", "session_key": "k", "ticket": 7, "secrets": ["s", {"a": "b"}],
+            "list": [{"Jsapi_Ticket": "t", "name": "n"}], "suite_ticket": {"value": "t"},
+        });
         redact(&mut answer);
         assert_eq!(
             answer,
-            json!({"access_token": MASK, "list": [{"Jsapi_Ticket": MASK, "name": "n"}], "token_count": 5})
+            json!({
+                "access_token": MASK, "session_key": MASK, "ticket": MASK, "secrets": MASK,
+                "list": [{"Jsapi_Ticket": MASK, "name": "n"}], "suite_ticket": MASK,
+            })
         );
     }
 }

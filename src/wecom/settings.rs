@@ -116,6 +116,8 @@ pub(super) struct Resolved {
     pub(super) proxy: Option<SecretString>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) daily_person_messages: Option<u64>,
+    /// Longest wait for the answer to a call.
+    pub(super) call_timeout: Duration,
 }
 
 impl App {
@@ -182,6 +184,7 @@ impl App {
                 proxy: proxy.clone().or_else(|| settings.proxy.clone()),
                 ca_file: ca_file.clone().or_else(|| settings.ca_file.clone()),
                 daily_person_messages: *daily_person_messages,
+                call_timeout: settings.call_timeout,
             }),
             _ => Err(faults),
         }
@@ -217,8 +220,8 @@ pub(super) fn read_secret(
 /// The base address, ending in a slash. Plain HTTP would show tokens to the
 /// network, so it is for this machine alone unless `insecure_http` is set.
 fn parse_base_url(text: &str, insecure_http: bool) -> Result<Url, String> {
-    let mut url =
-        Url::parse(text).map_err(|error| format!("`base_url` {text:?} is no address: {error}"))?;
+    // The text itself is never shown: a password may stand in it.
+    let mut url = Url::parse(text).map_err(|error| format!("`base_url` is no address: {error}"))?;
     let loopback = url.host_str().is_some_and(|host| {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
@@ -231,13 +234,19 @@ fn parse_base_url(text: &str, insecure_http: bool) -> Result<Url, String> {
         "http" if loopback || insecure_http => {}
         "http" => {
             return Err(format!(
-                "`base_url` {text:?} would send tokens in clear; use https, or set wecom.insecure_http"
+                "`base_url` would send tokens in clear to {}; use https, or set wecom.insecure_http",
+                url.host_str().unwrap_or_default()
             ));
         }
-        _ => return Err(format!("`base_url` {text:?} must begin with https://")),
+        _ => return Err("`base_url` must begin with https://".into()),
     }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
         return Err("`base_url` takes no user, query or fragment".into());
+    }
+    if url.path().trim_end_matches('/').ends_with("/cgi-bin") {
+        return Err(
+            "`base_url` ends in /cgi-bin, which the gateway appends itself: leave it out".into(),
+        );
     }
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));

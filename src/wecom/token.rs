@@ -28,14 +28,16 @@ use super::transport::{self, Fault};
 
 mod handed;
 mod refresh;
+mod shared;
 
 pub use handed::AccessToken;
+pub use shared::Sharing;
 
 /// Path of the call.
-const PATH: &str = "gettoken";
+pub(super) const PATH: &str = "gettoken";
 /// Two gettoken calls of the refresher are at least this far apart.
 const REFRESH_FLOOR: Duration = Duration::from_secs(1);
-/// Longest wait for gettoken's answer.
+/// Longest wait for gettoken's answer, where the call timeout is not shorter.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
 /// After a refused credential gettoken rests 30 s, then twice as long each time,
 /// at most 10 min. WeCom bans an address for an hour after many bad secrets
@@ -124,12 +126,28 @@ struct Status {
     failures_in_row: u32,
     failure: Option<(Error, Instant)>,
     forced: VecDeque<Instant>,
+    /// The token that WeCom refused last.
+    refused_secret: Option<SecretString>,
     /// Tokens that callers said were refused: when, and which generation.
     reports: VecDeque<(Instant, u64)>,
 }
 
-/// All tokens of the process, by corp and app.
-pub(super) type Tokens = Cache<Arc<str>, Arc<Token>>;
+/// All tokens of the process, by corp and app, and those of the other replicas.
+#[derive(Clone)]
+pub(super) struct Tokens {
+    cache: Cache<Arc<str>, Arc<Token>>,
+    /// `None` where there is one process only.
+    sharing: Option<Arc<dyn Sharing>>,
+}
+
+impl Tokens {
+    pub(super) fn new(sharing: Option<Arc<dyn Sharing>>) -> Self {
+        Self {
+            cache: Cache::builder().build(),
+            sharing,
+        }
+    }
+}
 
 /// One app's way to its token.
 #[derive(Clone)]
@@ -216,7 +234,7 @@ impl Source {
                 Err(_) => Err(Error::Internal("the token fetch was aborted".into())),
             }
         };
-        let flight = self.0.tokens.try_get_with(self.0.key.clone(), fetch);
+        let flight = self.0.tokens.cache.try_get_with(self.0.key.clone(), fetch);
         match timeout_at(deadline, flight).await {
             Ok(result) => result.map_err(|error| (*error).clone()),
             Err(_) => Err(Error::Deadline {
@@ -235,9 +253,14 @@ impl Source {
         // refusals of one token count as one.
         self.0
             .tokens
+            .cache
             .entry(self.0.key.clone())
             .and_compute_with(|entry| {
-                let same = entry.is_some_and(|entry| entry.value().generation == generation);
+                let same =
+                    (entry.as_ref()).is_some_and(|entry| entry.value().generation == generation);
+                if let Some(entry) = entry.filter(|_| same) {
+                    self.status().refused_secret = Some(entry.value().secret.clone());
+                }
                 std::future::ready(match same && self.may_force() {
                     true => moka::ops::compute::Op::Remove,
                     false => moka::ops::compute::Op::Nop,
@@ -264,7 +287,7 @@ impl Source {
 
     /// The cached token, unless it has ended.
     async fn live(&self) -> Option<Arc<Token>> {
-        let token = self.0.tokens.get(&self.0.key).await?;
+        let token = self.0.tokens.cache.get(&self.0.key).await?;
         if token.expires_at > Instant::now() {
             return Some(token);
         }
@@ -275,6 +298,7 @@ impl Source {
     async fn drop_generation(&self, generation: u64) {
         self.0
             .tokens
+            .cache
             .entry(self.0.key.clone())
             .and_compute_with(|entry| {
                 std::future::ready(match entry {
@@ -292,7 +316,7 @@ impl Source {
     async fn fetch(&self, replacing: Option<&Token>) -> Result<Arc<Token>> {
         let _flight = self.0.flight.lock().await;
         let newest = self.0.generation.load(Ordering::Acquire);
-        if let Some(token) = self.0.tokens.get(&self.0.key).await
+        if let Some(token) = self.0.tokens.cache.get(&self.0.key).await
             && token.expires_at > Instant::now()
             && token.generation == newest
             && replacing.is_none_or(|old| old.generation < newest)
@@ -302,13 +326,23 @@ impl Source {
         if let Some(error) = self.resting() {
             return Err(error);
         }
-        let secret = self.secret();
-        let result = self.ask(&secret, replacing).await;
-        self.note(&result);
+        let result = match self.others_token(replacing).await {
+            Some(token) => Ok(token),
+            None => {
+                let secret = self.secret();
+                let result = self.ask(&secret, replacing).await;
+                self.note(&result);
+                if let Ok(token) = &result {
+                    self.tell_others(token).await;
+                }
+                result
+            }
+        };
         if let Ok(token) = &result {
             // Before the flight ends, so that whoever waits for it finds it.
             self.0
                 .tokens
+                .cache
                 .insert(self.0.key.clone(), token.clone())
                 .await;
         }
@@ -333,7 +367,9 @@ impl Source {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = secret;
         self.note(&Ok(token.clone()));
-        self.0.tokens.insert(self.0.key.clone(), token).await;
+        self.tell_others(&token).await;
+        let cache = &self.0.tokens.cache;
+        cache.insert(self.0.key.clone(), token).await;
         Ok(())
     }
 
@@ -369,7 +405,7 @@ impl Source {
         let url = endpoint(&app.base_url, PATH);
         // Life counts from the question, not from the answer.
         let asked_at = Instant::now();
-        let deadline = asked_at + FETCH_TIMEOUT;
+        let deadline = asked_at + FETCH_TIMEOUT.min(app.call_timeout);
         let unreachable = |reason| Error::Unreachable {
             path: PATH,
             reason,

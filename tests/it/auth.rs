@@ -1,7 +1,7 @@
 //! AuthService: logins through the sandbox's pages, sessions, tickets, tokens.
 
+mod browser;
 mod code;
-mod example;
 mod js_sdk;
 mod page;
 mod session;
@@ -114,7 +114,7 @@ impl Caller {
 
 /// Opens a login page, chooses `user` there, and gives the code and state with which the
 /// browser is sent back. What follows the user's name is added to the address.
-async fn visit(url: &str, user: &str) -> (String, String) {
+pub(crate) async fn visit(url: &str, user: &str) -> (String, String) {
     let browser = reqwest::Client::builder()
         .no_proxy()
         .redirect(redirect::Policy::none());

@@ -12,6 +12,9 @@ use wecomgw::grpc::pb;
 
 use super::harness::{API_TOKEN, SandboxHandle, Watched, World, details, verdict};
 
+/// Permissions of a caller that may call everything.
+const ALL: &str = "\"*\", \"AuthService/GetAccessToken\"";
+
 /// Bytes in, nothing out.
 #[derive(Clone, Copy)]
 struct Raw;
@@ -155,9 +158,9 @@ async fn every_rpc_is_closed_to_all_but_those_who_may() {
     );
     let overlay = [
         accounts,
-        caller("right", &token(API_TOKEN), "\"*\"", "\"*\""),
+        caller("right", &token(API_TOKEN), ALL, "\"*\""),
         caller("none", &token("without-permission"), "", "\"*\""),
-        caller("appless", &token("without-app"), "\"*\"", "\"absent\""),
+        caller("appless", &token("without-app"), ALL, "\"absent\""),
         caller("pod", "service_account = \"pay/billing\"", "\"*\"", "\"*\""),
     ]
     .concat();

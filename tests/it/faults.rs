@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 use wecomgw::grpc::pb;
 
-use super::harness::{World, details, send_request, text_to, verdict};
+use super::harness::{SandboxHandle, World, details, send_request, text_to, verdict};
 
 const SEND: &str = "message/send";
 
@@ -468,6 +468,35 @@ async fn a_wrong_secret_is_the_operators_business_and_is_not_asked_again() {
     // One for each of the demo's apps.
     assert!(world.sandbox.calls("gettoken").await.len() <= 2);
     assert!(world.sandbox.calls(SEND).await.is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_gettoken_that_fails_once_costs_the_caller_a_moment_only() {
+    let sandbox = SandboxHandle::start().await;
+    let fault = json!({"kind": "http_status", "status": 502});
+    sandbox.fault("gettoken", fault, 1).await;
+    let world = World::start_with(sandbox, "").await;
+    let mut client = world.messages();
+    client.send_message(request(Kind::Plain)).await.unwrap();
+    assert_eq!(world.sandbox.messages().await.len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn gettoken_takes_no_longer_than_a_call_may() {
+    let sandbox = SandboxHandle::start().await;
+    let slow = json!({"kind": "latency_ms", "latency_ms": 60_000});
+    sandbox.fault("gettoken", slow, 0).await;
+    let world = World::start_with(sandbox, "[wecom]\ncall_timeout = \"100ms\"\n").await;
+    let mut client = world.messages();
+    let mut call = tonic::Request::new(request(Kind::Plain));
+    call.set_timeout(std::time::Duration::from_millis(900));
+    let status = client.send_message(call).await.unwrap_err();
+    assert_eq!(
+        verdict(&status),
+        (Code::Unavailable, "WECOM_UNREACHABLE".into())
+    );
     world.stop().await;
 }
 

@@ -31,6 +31,7 @@ async fn server_info_names_version_and_services() {
         [
             "wecomgw.v1.AppChatService",
             "wecomgw.v1.AuthService",
+            "wecomgw.v1.BulkService",
             "wecomgw.v1.GatewayService",
             "wecomgw.v1.MediaService",
             "wecomgw.v1.MessageService",
@@ -94,7 +95,7 @@ async fn both_ports_know_the_health_of_each_service() {
             );
         }
         let unknown = HealthCheckRequest {
-            service: "wecomgw.v1.BulkService".to_owned(),
+            service: "wecomgw.v1.NoService".to_owned(),
         };
         assert_eq!(
             client.check(unknown).await.unwrap_err().code(),
@@ -140,6 +141,7 @@ async fn reflection_lists_what_is_served_and_nothing_else() {
             "grpc.health.v1.Health",
             "wecomgw.v1.AppChatService",
             "wecomgw.v1.AuthService",
+            "wecomgw.v1.BulkService",
             "wecomgw.v1.GatewayService",
             "wecomgw.v1.MediaService",
             "wecomgw.v1.MessageService",

@@ -25,6 +25,7 @@ use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
 use wecomgw::grpc::pb::auth_service_client::AuthServiceClient;
+use wecomgw::grpc::pb::bulk_service_client::BulkServiceClient;
 use wecomgw::grpc::pb::gateway_service_client::GatewayServiceClient;
 use wecomgw::grpc::pb::media_service_client::MediaServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
@@ -34,14 +35,16 @@ use wecomgw::telemetry;
 
 /// What must appear nowhere: the demo's secrets, the beginning of every token, code and
 /// ticket that the sandbox gives, that of every session token (`{"typ":"wecomgw-session`
-/// in Base64), the API token of the tests, and the query keys that stand before them.
-const SECRETS: [&str; 9] = [
+/// in Base64) and of every private key in PEM, the API token of the tests, and the query
+/// keys that stand before them.
+const SECRETS: [&str; 10] = [
     "sandbox-secret-",
     "sandbox-token-",
     "sandbox-code-",
     "sandbox-user-ticket-",
     "sandbox-js-ticket-",
     "eyJ0eXAiOiJ3ZWNvbWd3LXNlc3Npb24",
+    "MC4CAQAwBQYDK2VwBCIEI",
     API_TOKEN,
     "access_token=",
     "corpsecret=",
@@ -63,7 +66,7 @@ pub(crate) struct World {
     pub(crate) admin: String,
     folder: TempDir,
     shutdown: CancellationToken,
-    gateway: Option<JoinHandle<()>>,
+    gateway: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 /// The sandbox and its control API.
@@ -268,8 +271,17 @@ impl World {
         AuthServiceClient::new(self.channel())
     }
 
+    pub(crate) fn bulk(&self) -> BulkServiceClient<Watched> {
+        BulkServiceClient::new(self.channel())
+    }
+
     pub(crate) fn gateway(&self) -> GatewayServiceClient<Watched> {
         GatewayServiceClient::new(self.channel())
+    }
+
+    /// The gateway's database.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("wecomgw.db")
     }
 
     /// The name of the demo's second app.
@@ -295,7 +307,7 @@ impl World {
     pub(crate) async fn stop(mut self) -> (SandboxHandle, TempDir) {
         look("metrics", self.metrics().await.as_bytes());
         self.shutdown.cancel();
-        self.gateway.take().unwrap().await.unwrap();
+        self.gateway.take().unwrap().await.unwrap().unwrap();
         for entry in std::fs::read_dir(self.folder.path()).unwrap() {
             let path = entry.unwrap().path();
             look(
@@ -440,6 +452,15 @@ pub(crate) fn example<T: prost::Message + Default>(message: &str, name: &str) ->
         message,
         &std::fs::read_to_string(format!("examples/{name}.json")).unwrap(),
     )
+}
+
+/// The messages of an example that is a stream.
+pub(crate) fn examples<T: prost::Message + Default>(message: &str, name: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(format!("examples/{name}.json")).unwrap();
+    serde_json::Deserializer::from_str(&text)
+        .into_iter::<Value>()
+        .map(|value| from_json(message, &value.unwrap().to_string()))
+        .collect()
 }
 
 /// A SendMessageRequest from its JSON form.

@@ -1,7 +1,9 @@
 //! Sends with a request id: whoever repeats one gets the first answer.
 
-use futures_util::future::join_all;
-use serde_json::json;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
 use tonic::Code;
 use wecomgw::grpc::pb;
 
@@ -150,6 +152,56 @@ async fn two_ids_with_the_same_message_are_two_messages() {
         .await
         .unwrap();
     assert_eq!(world.sandbox.messages().await.len(), 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn hundreds_of_ids_with_the_same_message_are_hundreds_of_messages() {
+    // With intervals left to chance, three or four of so many would meet.
+    const COUNT: usize = 300;
+    let world = World::start().await;
+    let client = world.messages();
+    let sends = (0..COUNT).map(|index| {
+        let mut client = client.clone();
+        let request = pb::SendMessageRequest {
+            recipients: Some(pb::Recipients {
+                everyone: true,
+                ..Default::default()
+            }),
+            ..request(&format!("order-{index}"), "shipped")
+        };
+        async move { client.send_message(request).await }
+    });
+    for answer in join_all(sends).await {
+        answer.unwrap();
+    }
+    let bodies = world.sandbox.calls(SEND).await;
+    let intervals = bodies
+        .iter()
+        .map(|call| &call["body"]["duplicate_check_interval"]);
+    let intervals: std::collections::HashSet<_> = intervals.map(Value::to_string).collect();
+    assert_eq!(intervals.len(), COUNT);
+    assert_eq!(world.sandbox.messages().await.len(), COUNT);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_joins_a_send_has_a_deadline_of_its_own() {
+    let world = World::start().await;
+    let slow = json!({"kind": "latency_ms", "latency_ms": 600});
+    world.sandbox.fault(SEND, slow, 1).await;
+    let mut hurried = tonic::Request::new(request("order-1", "shipped"));
+    hurried.set_timeout(Duration::from_millis(300));
+    let (mut first, mut second) = (world.messages(), world.messages());
+    let (first, second) = join(
+        first.send_message(hurried),
+        second.send_message(request("order-1", "shipped")),
+    )
+    .await;
+    let status = first.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    assert!(!second.unwrap().into_inner().message_id.is_empty());
+    assert_eq!(world.sandbox.messages().await.len(), 1);
     world.stop().await;
 }
 

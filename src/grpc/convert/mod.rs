@@ -3,6 +3,7 @@
 
 pub(super) mod app_chat;
 pub(super) mod auth;
+pub(super) mod bulk;
 mod card;
 pub(super) mod content;
 pub(super) mod gateway;

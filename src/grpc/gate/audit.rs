@@ -15,6 +15,7 @@ use super::{Call, trace};
 use crate::grpc::observe::code_name;
 use crate::grpc::server::Peer;
 use crate::grpc::status;
+use crate::wecom::Client;
 
 /// Target of the records.
 const TARGET: &str = "audit";
@@ -85,7 +86,7 @@ impl Entry {
 
     /// The status of a call whose deadline has passed, recorded.
     pub(super) fn late(&mut self) -> Status {
-        let status = status::deadline(self.mutates);
+        let status = status::late(self.mutates);
         self.finish(status.code());
         status
     }
@@ -101,7 +102,7 @@ impl Entry {
             return;
         };
         let call = self.call.as_ref();
-        let app = call.and_then(|call| call.app.get()).map(String::as_str);
+        let app = call.and_then(|call| call.app.get()).map(Client::name);
         let job = call.and_then(|call| call.job.get()).map(String::as_str);
         tracing::info!(
             target: TARGET,
@@ -112,7 +113,7 @@ impl Entry {
             code = code_name(code),
             peer = peer.as_ref().map(tracing::field::display),
             dur_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "{rpc}"
+            "a call that changes something"
         );
     }
 }

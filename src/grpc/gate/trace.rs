@@ -68,7 +68,7 @@ pub(super) fn end(context: &Context, call: Option<&Call>, code: Code) {
         let name = call.caller.name().to_owned();
         span.set_attribute(KeyValue::new("wecomgw.caller", name));
         if let Some(app) = call.app.get() {
-            span.set_attribute(KeyValue::new("wecomgw.app", app.clone()));
+            span.set_attribute(KeyValue::new("wecomgw.app", app.name().to_owned()));
         }
     }
     // Those that are the server's doing; the others are the client's.

@@ -11,9 +11,10 @@ use std::{
 
 use http::Response;
 use pin_project_lite::pin_project;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::{body::Body, metrics::Measure, mistake};
+use crate::grpc::status;
 
 pin_project! {
     /// The future of an observed call.
@@ -106,5 +107,5 @@ pub(super) fn internal(panic: &(dyn Any + Send), measure: &mut Measure) -> Statu
         .copied()
         .unwrap_or("(text withheld)");
     tracing::error!(id, rpc = measure.method(), text, "a call panicked, id {id}");
-    Status::new(Code::Internal, format!("internal error, id {id}"))
+    status::panicked(&id)
 }

@@ -57,9 +57,10 @@ const MISTAKES: [(Code, &str, Code); 9] = [
 ];
 
 /// Repairs the status in headers or trailers, and returns its code; `None` where there is none yet.
+/// What tonic says by itself gets the details that every error of ours has.
 pub(super) fn repair(headers: &mut HeaderMap) -> Option<Code> {
     let code = Code::from_bytes(headers.get(Status::GRPC_STATUS)?.as_bytes());
-    if !MISTAKES.iter().any(|(from, ..)| *from == code) {
+    if code == Code::Ok {
         return Some(code);
     }
     let status = Status::from_header_map(headers)?;
@@ -67,12 +68,16 @@ pub(super) fn repair(headers: &mut HeaderMap) -> Option<Code> {
     let mistake = MISTAKES
         .iter()
         .find(|(from, prefix, _)| *from == code && text.starts_with(prefix));
-    let Some((_, _, repaired)) = mistake else {
-        return Some(code);
+    let repaired = match mistake {
+        Some((.., repaired)) => status::unreadable(*repaired, text),
+        None => match status::completed(&status) {
+            Some(completed) => completed,
+            None => return Some(code),
+        },
     };
     // A header that could not be written leaves tonic's own status standing.
-    let _ = status::unreadable(*repaired, text).add_header(headers);
-    Some(*repaired)
+    let _ = repaired.add_header(headers);
+    Some(repaired.code())
 }
 
 #[cfg(test)]

@@ -138,6 +138,11 @@ fn named(service: &str) -> Vec<u8> {
     framed(0, &[&[0x0a, length], service.as_bytes()].concat())
 }
 
+fn reason(status: &Status) -> Option<String> {
+    let info = tonic_types::StatusExt::get_details_error_info(status);
+    info.map(|info| info.reason)
+}
+
 #[tokio::test]
 async fn what_a_client_got_wrong_is_never_our_error() {
     let huge = framed(0, &[0; 2000]);
@@ -198,6 +203,7 @@ async fn what_a_client_got_wrong_is_never_our_error() {
     for (what, encoding, body, expected) in rows {
         let status = bench.status(CHECK, encoding, body).await;
         assert_eq!(status.code(), expected, "{what}: {status:?}");
+        assert!(reason(&status).is_some(), "{what}: {status:?}");
     }
     assert_eq!(bench.count("grpc.health.v1.Health/Check", "INTERNAL"), None);
     assert_eq!(
@@ -230,10 +236,9 @@ async fn known_methods_are_counted_by_name_and_all_others_together() {
     bench.status(CHECK, None, &named("")).await;
     bench.status(WATCH, None, &named("")).await;
     for path in ["/grpc.health.v1.Health/Nothing", "/a.B/C", "/x"] {
-        assert_eq!(
-            bench.status(path, None, &named("")).await.code(),
-            Code::Unimplemented
-        );
+        let status = bench.status(path, None, &named("")).await;
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert_eq!(reason(&status).as_deref(), Some("NOT_OFFERED"));
     }
     assert_eq!(bench.count("grpc.health.v1.Health/Check", "OK"), Some(1));
     assert_eq!(bench.count("grpc.health.v1.Health/Watch", "OK"), Some(1));
@@ -260,8 +265,10 @@ async fn a_panic_is_internal_with_an_id_and_counted() {
         .strip_prefix("internal error, id ")
         .expect("an id");
     assert_eq!(id.len(), 16);
+    assert_eq!(reason(&status).as_deref(), Some("INTERNAL"));
     let status = bench.status(WATCH, None, &named("panic")).await;
     assert_eq!(status.code(), Code::Internal, "in mid-stream");
+    assert_eq!(reason(&status).as_deref(), Some("INTERNAL"));
     assert!(
         bench.text().contains("wecomgw_panics_total 2\n"),
         "{}",

@@ -182,6 +182,28 @@ impl Settings {
         ] {
             rule(!time.is_zero(), key, "must be longer than 0s");
         }
+        let Self {
+            tls_cert_file: certificate,
+            tls_key_file: key,
+            client_ca_file: client_ca,
+            ..
+        } = self;
+        let pair = [certificate.is_some(), key.is_some()];
+        rule(
+            pair != [true, false],
+            "tls_cert_file",
+            "needs grpc.tls_key_file",
+        );
+        rule(
+            pair != [false, true],
+            "tls_key_file",
+            "needs grpc.tls_cert_file",
+        );
+        rule(
+            client_ca.is_none() || pair != [false, false],
+            "client_ca_file",
+            "needs grpc.tls_cert_file",
+        );
         faults
     }
 }

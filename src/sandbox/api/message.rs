@@ -19,6 +19,7 @@ use crate::sandbox::corp::Corp;
 use crate::sandbox::duplicate;
 use crate::sandbox::inbox::Message;
 use crate::sandbox::settings::{DuplicateAnswer, StraySafe};
+use crate::sandbox::witness::Delivery;
 
 mod recall;
 mod statistics;
@@ -120,10 +121,16 @@ fn accept(corp: &mut Corp, app: usize, call: &Call) -> Verdict<Answer> {
         offset_ms: corp.clock.offset_ms(),
     };
     deliver(corp, app, &resolved, &mut message);
-    let answer = receipt(&message, resolved.lists(corp.modes.empty_lists));
+    let mut answer = receipt(&message, resolved.lists(corp.modes.empty_lists));
     if let Some((print, window)) = print {
         corp.duplicates.remember(print, window, answer.clone());
     }
+    answer.delivery = Some(Delivery {
+        delivered: message.delivered_to.clone(),
+        dropped: message.dropped.clone(),
+        unlicensed: message.unlicensed.clone(),
+        invalid: message.invalid.users.clone(),
+    });
     corp.inbox.push(message);
     Ok(answer)
 }
@@ -140,12 +147,15 @@ pub(super) fn fields_of(call: &Call) -> Verdict<Fields> {
     }
 }
 
-/// agentid must be an integer, a known app, and the app of the token.
+/// agentid must be an integer (or text that is one, if the mode allows it), a known
+/// app, and the app of the token.
 fn check_agent(corp: &Corp, app: usize, body: &Fields) -> Verdict {
     let Some(agent_id) = body.get("agentid") else {
         return Err(Refusal::new(41011, "missing agentid"));
     };
-    let known = agent_id.as_u64().and_then(|id| {
+    let text = agent_id.as_str().filter(|_| corp.modes.text_agent_ids);
+    let number = agent_id.as_u64().or_else(|| text?.parse().ok());
+    let known = number.and_then(|id| {
         let mut apps = corp.apps.iter();
         apps.position(|app| u64::from(app.agent_id) == id)
     });

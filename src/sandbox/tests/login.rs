@@ -306,6 +306,22 @@ async fn the_qr_page_looks_at_the_redirect_address_after_the_scan() {
 }
 
 #[tokio::test]
+async fn the_older_address_of_the_qr_page_has_no_login_type() {
+    let bench = Bench::demo().await;
+    let older = |more: &str| {
+        let page = qr(&bench, RETURN, more);
+        page.replace(
+            "/wwlogin/sso/login?login_type=CorpApp&",
+            "/wwopen/sso/qrConnect?",
+        )
+    };
+    let page = browse(&bench, &older("")).await;
+    assert!(page.text().await.expect("text").contains("cancel=1"));
+    let answer = browse(&bench, &older("&user=zhangsan")).await;
+    assert!(returned(&answer).0.is_some());
+}
+
+#[tokio::test]
 async fn js_tickets_last_and_are_few() {
     let bench = Bench::demo().await;
     let tokens = [bench.token(0).await, bench.token(1).await];

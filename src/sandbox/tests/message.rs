@@ -51,6 +51,24 @@ async fn the_envelope_is_checked_field_by_field() {
 }
 
 #[tokio::test]
+async fn an_agentid_may_be_text_on_demand() {
+    let bench = Bench::demo().await;
+    bench.put_modes(json!({"text_agent_ids": true})).await;
+    for (agent_id, expected) in [
+        (json!("1000002"), 0),
+        (json!(1_000_002), 0),
+        (json!("1000003"), 301002),
+        (json!("youxiao"), 40056),
+        (json!(""), 40056),
+    ] {
+        let answer = bench
+            .send(&with(text("hi"), json!({"agentid": agent_id})))
+            .await;
+        assert_eq!(code(&answer), expected, "{agent_id}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn broken_json_is_warned_about() {
     let bench = Bench::demo().await;
     for body in ["", "{", "[]", r#"{"touser":"zhangsan",}"#, "\u{feff}{}"] {

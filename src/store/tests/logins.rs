@@ -1,6 +1,6 @@
 //! States work once, codes are asked for once, ended sessions stay ended.
 
-use super::{NOW, engines};
+use super::{NOW, engines, values};
 use crate::store::logins::{
     Bring, BroughtCode, Digest, LOGIN_ANSWER_LIFE, LOGIN_CODE_LIFE, LOGIN_STATE_LIFE,
 };
@@ -261,10 +261,10 @@ async fn thousands_of_rows_are_swept_in_rounds() {
         for number in 0_u32..1500 {
             let mut id = [0; 16];
             id[..4].copy_from_slice(&number.to_be_bytes());
-            sqlx::query("INSERT INTO revoked_sessions (session_id, expires_at) VALUES (?1, ?2)")
-                .bind(id.as_slice())
-                .bind(NOW)
-                .execute(&store.writer)
+            let sql = "INSERT INTO revoked_sessions (session_id, expires_at) VALUES ($1, $2)";
+            let mut session = store.engine.write().await.unwrap();
+            session
+                .execute(sql, &values![id.as_slice(), NOW])
                 .await
                 .unwrap();
         }

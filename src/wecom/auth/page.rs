@@ -125,7 +125,8 @@ impl Pages {
 }
 
 fn base(key: &str, text: &str) -> Result<Url, String> {
-    let fault = |rule: &str| format!("wecom.{key} {text:?} {rule}");
+    // Without the text: a password may stand in it.
+    let fault = |rule: &str| format!("wecom.{key} {rule}");
     let url = Url::parse(text).map_err(|error| fault(&format!("is no address: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(fault("must begin with https:// or http://"));

@@ -30,6 +30,13 @@ const LEAST_WINDOW_SECONDS: u32 = 60;
 /// WeCom's interval of the duplicate check when none is given, in seconds.
 const DEFAULT_INTERVAL_SECONDS: u32 = 1800;
 
+/// Stands before the interval in the body.
+const INTERVAL_KEY: &[u8] = b"\"duplicate_check_interval\":";
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).rposition(|window| window == part)
+}
+
 /// message/send with its body.
 pub struct Rendered {
     body: Bytes,
@@ -124,6 +131,21 @@ impl Rendered {
     /// Seconds in which WeCom recognises a repetition; `None` without the check.
     pub fn duplicate_window_seconds(&self) -> Option<u32> {
         self.duplicate_window_seconds
+    }
+
+    /// Gives the duplicate check another interval, where it has one.
+    pub fn set_interval(&mut self, seconds: u32) {
+        // Inside a string the quotes would have a backslash: this is the key itself.
+        let Some(at) = find(&self.body, INTERVAL_KEY) else {
+            return;
+        };
+        let (head, rest) = self.body.split_at(at + INTERVAL_KEY.len());
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let seconds_text = seconds.to_string();
+        self.body = [head, seconds_text.as_bytes(), &rest[digits..]]
+            .concat()
+            .into();
+        self.duplicate_window_seconds = Some(seconds);
     }
 
     /// Spells the user ids of a reply as the request did.

@@ -99,6 +99,7 @@ async fn source(mode: Mode) -> (Arc<Gettoken>, Source) {
     let (server, base_url) = Gettoken::start(mode).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let app = Resolved {
+        call_timeout: FETCH_TIMEOUT,
         name: "youxiao".into(),
         corp_id: "ww1".into(),
         agent_id: 1,
@@ -113,7 +114,7 @@ async fn source(mode: Mode) -> (Arc<Gettoken>, Source) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     (
         server,
-        Source::new(app, http, Cache::builder().build(), Metrics::default()),
+        Source::new(app, http, Tokens::new(None), Metrics::default()),
     )
 }
 

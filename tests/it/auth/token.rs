@@ -88,11 +88,11 @@ async fn who_reports_good_tokens_is_held_back_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn it_needs_a_permission_of_its_own() {
+async fn it_needs_a_permission_that_names_it() {
     use sha2::Digest as _;
     let digest = hex::encode(sha2::Sha256::digest(API_TOKEN));
     let callers = format!(
-        "[[callers]]\nname = \"portal\"\ntoken_sha256 = \"{digest}\"\npermissions = [\"AuthService/Login\", \"AuthService/VerifySession\"]\napps = [\"youxiao\"]\n"
+        "[[callers]]\nname = \"portal\"\ntoken_sha256 = \"{digest}\"\npermissions = [\"AuthService/*\", \"*\"]\napps = [\"youxiao\"]\n"
     );
     let world = World::start_with(SandboxHandle::start().await, &callers).await;
     let mut request = tonic::Request::new(pb::GetAccessTokenRequest::default());

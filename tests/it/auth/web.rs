@@ -63,8 +63,8 @@ impl Browser {
     }
 }
 
-#[tokio::test]
-async fn the_example_logs_people_in_and_out() {
+/// The example between gateway and sandbox; gives its address too.
+pub(super) async fn start() -> (World, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let site = format!("http://{}", listener.local_addr().unwrap());
     let domain = site.trim_start_matches("http://").to_owned();
@@ -82,7 +82,12 @@ async fn the_example_logs_people_in_and_out() {
             api_token: None,
         },
     ));
+    (world, site)
+}
 
+#[tokio::test]
+async fn the_example_logs_people_in_and_out() {
+    let (world, site) = start().await;
     // Without a session the application leads to WeCom's page.
     let mut browser = Browser::new();
     let (qr, page) = browser.open(&format!("{site}/")).await;

@@ -4,7 +4,7 @@
 use tonic::Code;
 
 use super::*;
-use crate::harness::{details, example, verdict};
+use crate::harness::{details, example, from_json, verdict};
 
 const SEND: &str = "message/send";
 const TEXT: &[u8] = b"minutes of the meeting";

@@ -110,7 +110,7 @@ fn every_example_passes_every_rule() {
     let mut files = json_files("examples");
     files.retain(|file| {
         let name = file.file_name().expect("a name").to_string_lossy();
-        name.starts_with("send_") && name != "send_chat_message.json"
+        name.starts_with("send_") && name != "send_chat_message.json" && name != "send_bulk.json"
     });
     assert_eq!(files.len(), 16, "one for each kind of content and of card");
     for file in files {

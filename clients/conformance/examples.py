@@ -1,0 +1,68 @@
+"""Runs the examples of a client and compares what they print: `examples.py LANGUAGE...`; with
+`--packages` first, the simplest one against the client as it is published."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import packages
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ROOT / "clients"
+
+
+def command(language: str, example: str) -> list[str]:
+    if language == "go":
+        return ["go", "run", f"./examples/{example}"]
+    if language == "python":
+        return [str(ROOT / "tools/venv/bin/python"), f"examples/{example}.py"]
+    if language == "typescript":
+        return ["node", f"dist/examples/{example}.js"]
+    if language == "rust":
+        return [str(ROOT / "target/debug/examples" / example)]
+    name = "".join(part.title() for part in example.split("_"))
+    path = (CLIENTS / "java/target/classpath").read_text().strip()
+    return ["java", "-cp", f"target/classes:target/test-classes:{path}", f"io.wecomgw.examples.{name}"]
+
+
+server = subprocess.Popen(
+    [ROOT / "target/debug/examples/conformance-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+)
+base = json.loads(server.stdout.readline())["control"]
+
+
+def control(path, body):
+    request = urllib.request.Request(base + path, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        return response.read().decode()
+
+
+passed = failed = 0
+languages = [argument for argument in sys.argv[1:] if argument != "--packages"]
+packaged = len(languages) < len(sys.argv) - 1
+for language in languages:
+    package = getattr(packages, language)() if packaged else None
+    for case in json.loads((CLIENTS / "conformance/examples.json").read_text()):
+        if package and case["do"]["example"] != "send_text":
+            continue
+        task = json.loads(control(f"/begin/{language}-examples/{case['name']}", {}))
+        env = os.environ | {
+            "WECOMGW_ADDRESS": task["connect"]["address"],
+            "WECOMGW_TOKEN": task["connect"]["token"],
+            "PYTHONPATH": "" if package else "src",
+        }
+        start, folder = package or (command(language, task["example"]), CLIENTS / language)
+        done = subprocess.run(
+            [*start, *task["args"]], cwd=folder, env=env, capture_output=True, text=True,
+        )  # fmt: skip
+        outcome = {"response": {"lines": done.stdout.splitlines()}}
+        mistakes = control(f"/end/{language}-examples", outcome)
+        failed += bool(mistakes)
+        passed += not mistakes
+        if mistakes:
+            print(f"FAILED {language} {case['name']}\n{mistakes}\n{done.stderr}")
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed > 0)

@@ -1,0 +1,191 @@
+//! The server that every client is tested against: the real gateway over the sandbox, made anew
+//! for each case, behind a door that can fail on demand and remembers what came through it.
+//! `clients/conformance/README.md` tells how a client's runner talks to it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what does not hold here is a failed test"
+)]
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a program of the tests speaks to its runner by its arguments and its output"
+)]
+
+mod case;
+mod contract;
+mod door;
+mod judge;
+mod pki;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use rustls::ServerConfig;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use case::Case;
+use door::Door;
+use world::World;
+
+struct Server {
+    cases: BTreeMap<String, Case>,
+    door: Arc<Door>,
+    /// Where cases find TLS and certificates, by name.
+    addresses: [(&'static str, String); 3],
+    /// The case under way, and its gateway and sandbox.
+    current: Mutex<Option<Current>>,
+    /// Which cases each language passed, for the grid.
+    results: Mutex<BTreeMap<String, BTreeMap<String, bool>>>,
+    results_folder: PathBuf,
+}
+
+struct Current {
+    case: Case,
+    world: World,
+    listener: JoinHandle<()>,
+}
+
+#[tokio::main]
+async fn main() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let door = Arc::new(Door::default());
+    let pki = pki::Pki::new();
+    let (tls, _) = listen(&door, Some(pki.server(false))).await;
+    let (mutual, _) = listen(&door, Some(pki.server(true))).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let control = format!("http://{}", listener.local_addr().unwrap());
+    let pki_folder = pki.folder().display().to_string();
+    let server = Arc::new(Server {
+        cases: case::load(&root.join("clients/conformance")),
+        door,
+        addresses: [("tls", tls), ("mutual", mutual), ("pki", pki_folder)],
+        current: Mutex::default(),
+        results: Mutex::default(),
+        results_folder: root.join("target/conformance"),
+    });
+    println!("{}", json!({"control": control}));
+    let control = Router::new()
+        .route("/cases", get(cases))
+        .route("/begin/{language}/{case}", post(begin))
+        .route("/end/{language}", post(end))
+        .with_state(server);
+    tokio::spawn(async move { axum::serve(listener, control).await });
+    // The runner holds the other end: when it dies, this ends.
+    let wait = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    let _ = tokio::task::spawn_blocking(wait).await;
+}
+
+async fn cases(State(server): State<Arc<Server>>) -> Json<Value> {
+    let name = |case: &Case| json!({"name": case.name, "raw": case.raw});
+    let cases = server.cases.values();
+    let cases = cases.filter(|case| case.task.get("example").is_none());
+    Json(cases.map(name).collect())
+}
+
+/// Opens the door on a free port.
+async fn listen(door: &Arc<Door>, tls: Option<Arc<ServerConfig>>) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (
+        address,
+        tokio::spawn(Arc::clone(door).listen(listener, tls)),
+    )
+}
+
+/// Sets a case up, and gives what the client has to do. Each case has a port of its own: some
+/// stacks remember by address which servers failed.
+async fn begin(
+    State(server): State<Arc<Server>>,
+    Path((language, name)): Path<(String, String)>,
+    // Read, or the connection is reset.
+    _: Bytes,
+) -> Response {
+    let Some(case) = server.cases.get(&name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut case = case.clone();
+    let mut current = server.current.lock().await;
+    let mut world = match current.take() {
+        // It was not set up in any way, and takes a third of a second to build.
+        Some(last) if last.case.setup.is_empty() => {
+            last.listener.abort();
+            last.world
+        }
+        Some(last) => {
+            last.stop().await;
+            World::start().await
+        }
+        None => World::start().await,
+    };
+    world.prepare(&case, &language).await;
+    let (address, listener) = listen(&server.door, None).await;
+    for (name, value) in &server.addresses {
+        world.keep(name, value);
+    }
+    world.keep("port", address.rsplit(':').next().unwrap());
+    world.keep("address", &address);
+    case.fill_in(&world.kept);
+    server.door.begin(world.channel(), case.faults.clone());
+    let task = case.task.clone();
+    *current = Some(Current {
+        case,
+        world,
+        listener,
+    });
+    Json(task).into_response()
+}
+
+impl Current {
+    async fn stop(self) {
+        self.listener.abort();
+        self.world.stop().await;
+    }
+}
+
+/// Compares what the client saw, and what was seen of it, with what the case expects.
+async fn end(
+    State(server): State<Arc<Server>>,
+    Path(language): Path<String>,
+    Json(outcome): Json<Value>,
+) -> Response {
+    let current = server.current.lock().await;
+    let Some(current) = current.as_ref() else {
+        return StatusCode::CONFLICT.into_response();
+    };
+    let case = &current.case;
+    let seen = server.door.end(case.cancelled()).await;
+    let mut judge = judge::Judge::new(&current.world.kept);
+    judge.compare("outcome", &case.expect, &outcome);
+    judge.observe(&case.observe, &seen, &current.world.calls().await);
+    let mistakes = judge.mistakes;
+    let mut results = server.results.lock().await;
+    let of_language = results.entry(language.clone()).or_default();
+    of_language.insert(case.name.clone(), mistakes.is_empty());
+    std::fs::create_dir_all(&server.results_folder).unwrap();
+    let file = server.results_folder.join(format!("{language}.json"));
+    std::fs::write(file, json!(of_language).to_string()).unwrap();
+    let advice = match mistakes.is_empty() {
+        true => String::new(),
+        false => format!(
+            "{}\nthe client saw {outcome}\nthe door saw {:#}",
+            mistakes.join("\n"),
+            seen.iter().map(door::Seen::to_json).collect::<Value>()
+        ),
+    };
+    advice.into_response()
+}

@@ -1,0 +1,118 @@
+package io.wecomgw;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.BadRequest;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.RetryInfo;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.protobuf.StatusProto;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+
+/** A call that failed; the exception of gRPC is its cause. */
+public final class GatewayError extends RuntimeException {
+  static final String DOMAIN = "wecomgw";
+
+  /** What {@link Calls} tells of the call. */
+  static final Metadata.Key<String> REQUEST_ID =
+      Metadata.Key.of("x-wecomgw-request-id", Metadata.ASCII_STRING_MARSHALLER);
+
+  static final Metadata.Key<String> REPEATABLE =
+      Metadata.Key.of("x-wecomgw-repeatable", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** One broken rule of the request. */
+  public static final class FieldViolation {
+    public final String field;
+    public final String description;
+
+    FieldViolation(String field, String description) {
+      this.field = field;
+      this.description = description;
+    }
+  }
+
+  /** Who must act. */
+  public final Status.Code code;
+
+  /** Of ErrorInfo: empty when the gateway itself did not answer. */
+  public final String reason;
+
+  public final String domain;
+  public final Map<String, String> metadata;
+
+  /** Of WeCom; 0 and empty when it did not answer. */
+  public final long errcode;
+
+  public final String errmsg;
+
+  /** Whether the same call may be made again, after retryAfter where that is not null. */
+  public final boolean retryable;
+
+  public final Duration retryAfter;
+  public final List<FieldViolation> violations;
+
+  /** The request_id that was sent, given or filled in. */
+  public final String requestId;
+
+  private GatewayError(Status status, Metadata trailers, Throwable cause) {
+    super(status.getDescription() == null ? "" : status.getDescription(), cause);
+    ErrorInfo info = ErrorInfo.getDefaultInstance();
+    Duration wait = null;
+    List<FieldViolation> found = new ArrayList<>();
+    try {
+      for (Any detail : StatusProto.fromStatusAndTrailers(status, trailers).getDetailsList()) {
+        if (detail.is(ErrorInfo.class)) {
+          info = detail.unpack(ErrorInfo.class);
+        } else if (detail.is(RetryInfo.class)) {
+          com.google.protobuf.Duration delay = detail.unpack(RetryInfo.class).getRetryDelay();
+          wait = Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
+        } else if (detail.is(BadRequest.class)) {
+          for (BadRequest.FieldViolation violation :
+              detail.unpack(BadRequest.class).getFieldViolationsList()) {
+            found.add(new FieldViolation(violation.getField(), violation.getDescription()));
+          }
+        }
+      }
+    } catch (InvalidProtocolBufferException e) {
+      addSuppressed(e);
+    }
+    code = status.getCode();
+    reason = info.getReason();
+    domain = info.getDomain();
+    metadata = info.getMetadataMap();
+    errcode = Long.parseLong(metadata.getOrDefault("errcode", "0"));
+    errmsg = metadata.getOrDefault("errmsg", "");
+    boolean repeatable = trailers != null && trailers.containsKey(REPEATABLE);
+    boolean unavailable = code == Status.Code.UNAVAILABLE;
+    retryable = wait != null || unavailable && (domain.equals(DOMAIN) || repeatable);
+    retryAfter = wait;
+    violations = Collections.unmodifiableList(found);
+    String id = trailers == null ? null : trailers.get(REQUEST_ID);
+    requestId = id == null ? "" : id;
+  }
+
+  /** Reads the details of what a stub threw. */
+  public static GatewayError of(Throwable error) {
+    if (error instanceof GatewayError) {
+      return (GatewayError) error;
+    }
+    return new GatewayError(Status.fromThrowable(error), Status.trailersFromThrowable(error), error);
+  }
+
+  /** Whether a stream broke on its way, so that it can go on elsewhere. */
+  boolean cut() {
+    boolean broken =
+        code == Status.Code.CANCELLED || code == Status.Code.INTERNAL || code == Status.Code.UNKNOWN;
+    return code == Status.Code.UNAVAILABLE || broken && !domain.equals(DOMAIN);
+  }
+
+  @Override
+  public String toString() {
+    return code + (reason.isEmpty() ? "" : " (" + reason + ")") + ": " + getMessage();
+  }
+}

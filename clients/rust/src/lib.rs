@@ -1,0 +1,29 @@
+//! Client of wecomgw, a gRPC gateway to WeCom (企业微信).
+//!
+//! [`Client`] is the way in; [`v1`] is the contract; [`GatewayError`] is what a failed call says.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod bulk;
+mod client;
+mod content;
+mod error;
+mod through;
+
+pub use bulk::BulkEvents;
+pub use client::{Client, InvalidOptions, Options};
+pub use content::{departments, everyone, file, image, markdown, tags, text, text_card, users};
+pub use error::{FieldViolation, GatewayError};
+pub use through::Through;
+
+/// The contract, generated from `proto/`.
+#[allow(
+    missing_docs,
+    clippy::all,
+    rustdoc::all,
+    reason = "generated: its form is not ours to choose"
+)]
+pub mod v1 {
+    include!("gen/wecomgw.v1.rs");
+}
