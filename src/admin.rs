@@ -80,15 +80,15 @@ impl fmt::Debug for Probes {
     }
 }
 
-/// A text that does not change while the process runs, published as it is.
-#[derive(Debug, Clone)]
+/// A text, published as it is.
+#[derive(Clone)]
 pub struct Document {
     /// Where it is: `/…`.
     pub path: &'static str,
     /// Its media type.
     pub content_type: &'static str,
-    /// The text.
-    pub body: String,
+    /// Gives the text.
+    pub body: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// The bound admin door.
@@ -247,7 +247,7 @@ async fn publish(document: Document) -> impl IntoResponse {
         (header::CONTENT_TYPE, document.content_type),
         (header::CACHE_CONTROL, DOCUMENT_CACHING),
     ];
-    (headers, document.body)
+    (headers, (document.body)())
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -305,7 +305,7 @@ mod tests {
         let documents = vec![Document {
             path: "/.well-known/keys",
             content_type: "application/json",
-            body: "{}".to_owned(),
+            body: Arc::new(|| "{}".to_owned()),
         }];
         let admin = Admin::bind(&settings, probes, documents, Arc::new(registry));
         let admin = admin.expect("a free port");

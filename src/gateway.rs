@@ -2,10 +2,13 @@
 //! here, the rooms meet.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use prost_types::FileDescriptorSet;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +19,7 @@ use tower::Layer as _;
 
 use self::sharing::SharedTokens;
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, ServiceAccounts};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
 use crate::grpc::pb::auth_service_server::AuthServiceServer;
@@ -27,12 +30,12 @@ use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
     AppChatService, AuthService, BULK_DECODE_LIMIT_BYTES, BulkService, Callers, GatewayService,
-    MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES, UserService, health,
+    MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES, UserService, gate, health,
     observe, pb, server,
 };
 use crate::session::{self, Logins, Sessions};
 use crate::store::{self, REQUEST_ID_LIFE, Store};
-use crate::{bulk, telemetry, wecom};
+use crate::{bulk, reload, telemetry, wecom};
 
 mod sharing;
 
@@ -73,6 +76,10 @@ pub struct Config {
     pub apps: Vec<wecom::App>,
     /// The callers.
     pub callers: Vec<access::Settings>,
+    /// How tokens of Kubernetes service accounts are checked.
+    pub service_accounts: access::ServiceAccountSettings,
+    /// How secrets in files are replaced.
+    pub reload: reload::Settings,
     /// The logs.
     pub telemetry: telemetry::Settings,
 }
@@ -85,12 +92,17 @@ pub struct Gateway {
     admin: Admin,
     routes: Routes,
     observe: observe::Layer,
+    gate: gate::Layer,
+    service_accounts: Option<ServiceAccounts>,
+    reload: (reload::Settings, Vec<reload::Secret>, reload::Metrics),
     clients: Vec<wecom::Client>,
     bulk: bulk::Engine,
     store: Store,
     sends: TaskTracker,
     /// How long calls are still taken while clients learn of a shutdown.
     drain_accept: Duration,
+    /// Where spans go.
+    spans: Option<SdkTracerProvider>,
     /// Ends streams that would outlive the gateway, when it takes no more calls.
     closing: CancellationToken,
     /// Ends the ports that watch, after everything else.
@@ -112,7 +124,10 @@ impl Config {
         faults.extend(self.wecom.faults());
         let clients = wecom::build(&self.wecom, &self.apps, &wecom::Metrics::default(), None);
         faults.extend(clients.err().into_iter().flatten());
-        match Access::new(&self.callers) {
+        let access = ServiceAccounts::new(&self.service_accounts)
+            .map_err(|fault| vec![fault])
+            .and_then(|accounts| Access::new(&self.callers, accounts));
+        match access {
             Err(more) => faults.extend(more),
             Ok(access) if access.is_open() && !self.grpc.listen.ip().is_loopback() && !insecure => {
                 faults.push(format!(
@@ -175,13 +190,24 @@ impl Gateway {
             wecom,
             apps,
             callers,
-            telemetry: _,
+            service_accounts,
+            reload,
+            telemetry,
         } = config;
 
+        let spans = telemetry::tracer_provider(&telemetry).map_err(anyhow::Error::msg)?;
         let mut registry = telemetry::registry();
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
-        let access = Access::new(&callers).map_err(joined)?;
+        let service_accounts =
+            ServiceAccounts::new(&service_accounts).map_err(anyhow::Error::msg)?;
+        if let Some(accounts) = &service_accounts {
+            // A cluster whose API server is away still gets its gateway.
+            accounts.load().await;
+        }
+        let access = Access::new(&callers, service_accounts.clone()).map_err(joined)?;
+        let access = Arc::new(access);
+        let mut secrets = caller_secrets(&callers, &access);
         let forgets_all = store.is_in_memory();
         let store = Store::open(&store)
             .await
@@ -191,8 +217,13 @@ impl Gateway {
             sharing
         });
         let clients = wecom::build(&wecom, &apps, &wecom_metrics, sharing).map_err(joined)?;
+        secrets.extend(app_secrets(&apps, &clients));
 
         let sessions = Sessions::new(&login, store.clone()).map_err(joined)?;
+        if !login.signing_key_files.is_empty() {
+            let (files, sessions) = (login.signing_key_files.clone(), sessions.clone());
+            secrets.push(secret("session_keys", files, move || sessions.reload()));
+        }
         let logins = Logins::new(&login, store.clone());
         // Where everything is forgotten, sessions are no surprise.
         if sessions.end_with_the_process() && login.in_use() && !forgets_all {
@@ -227,15 +258,29 @@ impl Gateway {
             closing.clone(),
             &health_state,
         )?;
+        let gate = gate::Layer::new(
+            callers.clone(),
+            &descriptors,
+            grpc.limits(),
+            gate::Metrics::register(&mut registry),
+            spans
+                .as_ref()
+                .map(|spans| spans.tracer(env!("CARGO_PKG_NAME"))),
+        );
         let observe = observe::Layer::new(observe::Metrics::register(
             &mut registry,
             methods(&descriptors, &services),
         ));
 
+        let reload_metrics = reload::Metrics::register(&mut registry);
         let last = CancellationToken::new();
         let server_metrics = server::Metrics::register(&mut registry);
         let drain_accept = grpc.drain_accept;
         let server = server::Server::bind(grpc, server_metrics).context("section [grpc]")?;
+        if let Some(tls) = server.tls() {
+            let reload = move |tls: &server::Tls| tls.reload().map_err(|error| error.to_string());
+            secrets.push(secret("tls", tls.files(), move || reload(&tls)));
+        }
         let health_server = health::spawn(health, health_state.clone(), last.clone())
             .context("section [health]")?;
         let probes = admin::Probes {
@@ -251,7 +296,7 @@ impl Gateway {
         let documents = vec![admin::Document {
             path: "/.well-known/jwks.json",
             content_type: "application/jwk-set+json",
-            body: sessions.jwks(),
+            body: Arc::new(move || sessions.jwks()),
         }];
         let admin = Admin::bind(&admin, probes, documents, Arc::new(registry))
             .context("section [admin]")?;
@@ -262,11 +307,15 @@ impl Gateway {
             admin,
             routes,
             observe,
+            gate,
+            service_accounts,
+            reload: (reload, secrets, reload_metrics),
             clients,
             bulk,
             store,
             sends,
             drain_accept,
+            spans,
             closing,
             last,
         })
@@ -297,11 +346,15 @@ impl Gateway {
             admin,
             routes,
             observe,
+            gate,
+            service_accounts,
+            reload: (reload, secrets, reload_metrics),
             clients,
             bulk,
             store,
             sends,
             drain_accept,
+            spans,
             closing,
             last,
         } = self;
@@ -322,6 +375,10 @@ impl Gateway {
         for client in clients {
             background.spawn(client.run(last.clone()));
         }
+        if let Some(accounts) = service_accounts {
+            background.spawn(accounts.run(last.clone()));
+        }
+        background.spawn(reload::run(reload, secrets, reload_metrics, last.clone()));
         background.spawn(sweep(store.clone(), last.clone()));
         background.spawn(watch_store(store.clone(), health.clone(), last.clone()));
         background.spawn({
@@ -338,7 +395,8 @@ impl Gateway {
         health.set("startup", true);
         health.set("readiness", true);
         tracing::info!(address = %server.address(), "serving gRPC on {}", server.address());
-        server.run(observe.layer(routes), shutdown.clone()).await;
+        let service = observe.layer(gate.layer(routes));
+        server.run(service, shutdown.clone()).await;
 
         sends.close();
         if tokio::time::timeout(TASK_GRACE, sends.wait())
@@ -354,6 +412,13 @@ impl Gateway {
         background.wait().await;
         health_server.finished().await;
         store.close().await;
+        if let Some(spans) = spans {
+            // Blocks until what waits is sent, or a few seconds.
+            let sent = tokio::task::spawn_blocking(move || spans.shutdown()).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                tracing::warn!("the last spans did not reach the collector");
+            }
+        }
         tracing::info!("stopped");
         if bulk.broken().is_cancelled() {
             bail!("the store's disk failed; bulk jobs go on with the next start");
@@ -368,6 +433,54 @@ impl Gateway {
 )]
 fn joined(faults: Vec<String>) -> anyhow::Error {
     anyhow::anyhow!(faults.join("\n"))
+}
+
+/// A secret that is taken in at once.
+fn secret(
+    name: impl Into<String>,
+    files: Vec<PathBuf>,
+    apply: impl Fn() -> Result<(), String> + Send + 'static,
+) -> reload::Secret {
+    let apply: reload::Apply = Box::new(move || Box::pin(std::future::ready(apply())));
+    reload::Secret::new(name.into(), files, apply)
+}
+
+fn caller_secrets(callers: &[access::Settings], access: &Arc<Access>) -> Vec<reload::Secret> {
+    let files = callers.iter().enumerate();
+    let files =
+        files.filter_map(|(index, caller)| Some((index, caller, caller.token_file.clone()?)));
+    files
+        .map(|(index, caller, file)| {
+            let access = access.clone();
+            let name = format!("caller/{}", caller.name);
+            secret(name, vec![file], move || access.reload(index))
+        })
+        .collect()
+}
+
+/// The secrets of apps; `clients` are in the order of `apps`.
+fn app_secrets(apps: &[wecom::App], clients: &[wecom::Client]) -> Vec<reload::Secret> {
+    let mut secrets = Vec::new();
+    for (app, client) in apps.iter().zip(clients) {
+        let mut add = |what: &str, file: &Option<PathBuf>, contacts: bool| {
+            let Some(file) = file.clone() else { return };
+            let (client, path) = (client.clone(), file.clone());
+            let apply: reload::Apply = Box::new(move || {
+                let (client, path) = (client.clone(), path.clone());
+                Box::pin(async move {
+                    match contacts {
+                        false => client.reload_secret(&path).await,
+                        true => client.reload_contacts_secret(&path).await,
+                    }
+                })
+            });
+            let name = format!("app/{}/{what}", app.name);
+            secrets.push(reload::Secret::new(name, vec![file], apply));
+        };
+        add("secret", &app.secret_file, false);
+        add("contacts_secret", &app.contacts_secret_file, true);
+    }
+    secrets
 }
 
 fn service_name<S: tonic::server::NamedService>() -> String {

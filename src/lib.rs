@@ -15,6 +15,7 @@
 //! Beside that line stand `access` (which program is calling), `session` (which
 //! person has logged in), `admin` and
 //! `telemetry` (how the process is watched), `config` (how settings are read),
+//! `reload` (secrets that change meanwhile),
 //! and `sandbox`, a WeCom that runs on a desk and shares no code with `wecom`
 //! but the table of error codes.
 
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod grpc;
+pub mod reload;
 pub mod sandbox;
 pub mod session;
 pub mod store;

@@ -7,6 +7,12 @@ mod json;
 
 use std::{fmt, io::IsTerminal};
 
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use serde::Deserialize;
 use tracing::{Level, Metadata, level_filters::LevelFilter};
@@ -20,10 +26,13 @@ use tracing_subscriber::{
 
 /// The most that a library may log. Below it they print bytes, headers and URLs, and with a URL the
 /// access token.
-const CAPS: [(&str, Level); 10] = [
+const CAPS: [(&str, Level); 13] = [
     ("h2", Level::INFO),
     ("hyper", Level::INFO),
     ("hyper_util", Level::INFO),
+    ("opentelemetry", Level::WARN),
+    ("opentelemetry_otlp", Level::WARN),
+    ("opentelemetry_sdk", Level::WARN),
     ("reqwest", Level::INFO),
     ("rustls", Level::INFO),
     ("sqlx", Level::WARN),
@@ -38,10 +47,16 @@ const CAPS: [(&str, Level); 10] = [
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What to log, as an `env-filter` directive: `info`, or `info,wecomgw::wecom=debug`.
-    /// Default `info`.
+    /// Default `info`. The records of target `audit` are written at every level; `audit=off`
+    /// ends them.
     pub level: String,
     /// The shape of a line. Default `json`.
     pub format: Format,
+    /// Where spans go, OTLP over gRPC in clear: `http://127.0.0.1:4317`. Nowhere when absent.
+    pub otlp_endpoint: Option<String>,
+    /// Share of the traces that begin here and are kept, 0 to 1. Default 0.05. A call that
+    /// belongs to a trace is kept when its caller keeps it.
+    pub otlp_sample_ratio: f64,
 }
 
 impl Settings {
@@ -101,6 +116,45 @@ pub fn init(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
+/// The way of spans to `otlp_endpoint`, if it is set. Shut it down to send what is waiting; that
+/// blocks.
+///
+/// # Errors
+///
+/// The address or the ratio cannot work.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub fn tracer_provider(settings: &Settings) -> Result<Option<SdkTracerProvider>, String> {
+    if !(0.0..=1.0).contains(&settings.otlp_sample_ratio) {
+        return Err("telemetry.otlp_sample_ratio must be 0 to 1".to_owned());
+    }
+    let Some(endpoint) = &settings.otlp_endpoint else {
+        return Ok(None);
+    };
+    if !endpoint.starts_with("http://") {
+        return Err("telemetry.otlp_endpoint must begin with http://: a collector is reached in clear, best on this machine".to_owned());
+    }
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| format!("telemetry.otlp_endpoint: {error}"))?;
+    let kept = Sampler::TraceIdRatioBased(settings.otlp_sample_ratio);
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let resource = Resource::builder()
+        .with_service_name(env!("CARGO_PKG_NAME"))
+        .with_attribute(version);
+    Ok(Some(
+        SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(Sampler::ParentBased(Box::new(kept)))
+            .with_resource(resource.build())
+            .build(),
+    ))
+}
+
 /// What [`init`] installs, over any writer: tests read what would have been logged.
 ///
 /// # Errors
@@ -111,7 +165,12 @@ where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&settings.level)?.and(caps());
+    let mut filter = EnvFilter::try_new(&settings.level)?;
+    // The audit is not a matter of how much is logged, unless it is named.
+    if !settings.level.contains("audit=") {
+        filter = filter.add_directive("audit=info".parse()?);
+    }
+    let filter = filter.and(caps());
     Ok(match settings.format {
         Format::Json => json::Json::new(writer).with_filter(filter).boxed(),
         Format::Text => tracing_subscriber::fmt::layer()
@@ -196,6 +255,8 @@ mod tests {
             let settings = Settings {
                 level: level.to_owned(),
                 format,
+                otlp_endpoint: None,
+                otlp_sample_ratio: 0.0,
             };
             let layer = layer(&settings, move || writer.clone()).expect("a directive");
             let subscriber = tracing_subscriber::registry().with(layer);
@@ -229,6 +290,29 @@ mod tests {
     }
 
     #[test]
+    fn any_text_is_json_and_the_innermost_field_of_a_name_stays() {
+        let text = "a \"quote\", a \\, a\nline,\u{1} a tab\t and 企业微信";
+        let lines = Lines::logged("info", Format::Json, || {
+            let outer = tracing::info_span!("outer", app = "outer", rpc = "a.B/C", hint = 1);
+            let _outer = outer.enter();
+            let inner = tracing::info_span!("inner", app = "first");
+            inner.record("app", text);
+            let _inner = inner.enter();
+            tracing::info!(hint = f64::NAN, yes = true, text, "{text}");
+        });
+        assert_eq!(lines.len(), 1);
+        let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");
+        for key in ["msg", "text", "app"] {
+            assert_eq!(line[key], text, "{key}");
+        }
+        assert_eq!(
+            (&line["rpc"], &line["hint"]),
+            (&"a.B/C".into(), &"NaN".into())
+        );
+        assert_eq!(line["yes"], true);
+    }
+
+    #[test]
     fn libraries_stay_capped_whatever_is_asked_for() {
         let lines = Lines::logged("trace,hyper::proto=trace,h2=trace", Format::Json, || {
             tracing::trace!(target: "hyper::proto::h1", "bytes");
@@ -246,6 +330,8 @@ mod tests {
         let settings = Settings {
             level: "wecomgw=loud".to_owned(),
             format: Format::Text,
+            otlp_endpoint: None,
+            otlp_sample_ratio: 0.0,
         };
         let refused = layer::<tracing_subscriber::Registry, _>(&settings, io::stderr);
         assert!(matches!(refused, Err(Error::Level(_))));

@@ -26,6 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "session",
             "admin",
             "telemetry",
+            "reload",
         ],
     ),
     ("grpc", &["bulk", "wecom", "store", "access", "session"]),
@@ -38,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("access", &[]),
     ("config", &[]),
     ("telemetry", &[]),
+    ("reload", &[]),
     ("admin", &[]),
 ];
 

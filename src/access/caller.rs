@@ -1,11 +1,14 @@
-//! Callers, their API tokens and their permissions.
+//! Callers, how they are known, and their permissions.
 
-use std::fs;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::api_token::{self, TokenDigest};
+use super::error::Error;
+use super::service_account::ServiceAccounts;
 use super::settings::Settings;
 
 /// Stands for everything in `permissions` and `apps`.
@@ -14,20 +17,6 @@ const ALL: &str = "*";
 /// past every permission here. A caller gets them only by name.
 const BY_NAME_ONLY: [&str; 1] = ["AuthService/GetAccessToken"];
 
-/// Why a call is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// No API token was given.
-    #[error("no API token; send the metadata `authorization: Bearer <token>`")]
-    NoToken,
-    /// The API token belongs to nobody.
-    #[error("the API token is not known")]
-    UnknownToken,
-    /// The caller may not call this RPC.
-    #[error("the caller may not call this RPC; its `permissions` must name it")]
-    NotPermitted,
-}
-
 /// A program that calls.
 #[derive(Debug)]
 pub struct Caller {
@@ -35,9 +24,16 @@ pub struct Caller {
     permissions: Vec<String>,
     apps: Vec<String>,
     api_paths: Vec<&'static str>,
+    /// Its place among the callers; `None` for whoever calls a gateway without any.
+    index: Option<usize>,
 }
 
 impl Caller {
+    /// Its place among the callers, from 0; `None` when the gateway has none configured.
+    pub fn index(&self) -> Option<usize> {
+        self.index
+    }
+
     /// Its name; empty when the gateway has no callers configured.
     pub fn name(&self) -> &str {
         &self.name
@@ -72,18 +68,38 @@ impl Caller {
 
 /// All callers. Without any, everyone is let in as a caller without a name.
 pub struct Access {
-    callers: Vec<([u8; 32], Arc<Caller>)>,
+    settings: Vec<Settings>,
+    callers: Vec<Arc<Caller>>,
     anyone: Option<Arc<Caller>>,
+    /// Digest of each API token and its caller's place.
+    tokens: RwLock<Vec<(TokenDigest, usize)>>,
+    /// Name in a client certificate to its caller's place.
+    certificates: HashMap<String, usize>,
+    /// Subject of a service account to its caller's place.
+    subjects: HashMap<String, usize>,
+    service_accounts: Option<ServiceAccounts>,
 }
 
 impl Access {
     /// Reads the API tokens, or tells every fault of the settings.
-    pub fn new(callers: &[Settings]) -> Result<Self, Vec<String>> {
+    pub fn new(
+        callers: &[Settings],
+        service_accounts: Option<ServiceAccounts>,
+    ) -> Result<Self, Vec<String>> {
+        let mut this = Self {
+            settings: callers.to_vec(),
+            callers: Vec::new(),
+            anyone: None,
+            tokens: RwLock::default(),
+            certificates: HashMap::new(),
+            subjects: HashMap::new(),
+            service_accounts,
+        };
         let mut faults = Vec::new();
-        let mut known: Vec<([u8; 32], Arc<Caller>)> = Vec::new();
-        for settings in callers {
+        let mut tokens: Vec<(TokenDigest, usize)> = Vec::new();
+        for (index, settings) in callers.iter().enumerate() {
             let name = &settings.name;
-            let (digest, caller) = match read(settings) {
+            let read = match this.add(index, settings) {
                 Ok(read) => read,
                 Err(fault) => {
                     faults.push(format!("caller {name:?}: {fault}"));
@@ -91,21 +107,22 @@ impl Access {
                 }
             };
             // Request ids and sessions belong to a name, and a token leads to one caller.
-            if known.iter().any(|(_, other)| other.name == *name) {
+            if callers[..index].iter().any(|other| other.name == *name) {
                 faults.push(format!("caller {name:?} is configured twice"));
             }
-            if let Some((_, other)) = known.iter().find(|(other, _)| *other == digest) {
+            if let Some(other) = other_of(&tokens, &read, index) {
+                let other = &callers[other].name;
                 faults.push(format!(
-                    "callers {:?} and {name:?} have the same API token",
-                    other.name
+                    "callers {other:?} and {name:?} have the same API token"
                 ));
             }
-            known.push((digest, caller));
+            tokens.extend(read.into_iter().map(|digest| (digest, index)));
         }
         if !faults.is_empty() {
             return Err(faults);
         }
-        let anyone = known.is_empty().then(|| {
+        this.tokens = RwLock::new(tokens);
+        this.anyone = callers.is_empty().then(|| {
             let all = [ALL].into_iter().map(str::to_owned);
             let named = BY_NAME_ONLY.into_iter().map(str::to_owned);
             Arc::new(Caller {
@@ -114,12 +131,68 @@ impl Access {
                 apps: all.collect(),
                 // Off unless an operator lists a path for a caller.
                 api_paths: Vec::new(),
+                index: None,
             })
         });
-        Ok(Self {
-            callers: known,
-            anyone,
-        })
+        Ok(this)
+    }
+
+    /// Adds a caller, and gives its API tokens.
+    fn add(&mut self, index: usize, settings: &Settings) -> Result<Vec<TokenDigest>, String> {
+        let Settings {
+            name,
+            token_file: _,
+            token_sha256: _,
+            certificate,
+            service_account,
+            permissions,
+            apps,
+            api_paths,
+        } = settings;
+        if name.is_empty() {
+            return Err("`name` is empty".into());
+        }
+        let tokens = api_token::read(settings)?;
+        if tokens.is_empty() && certificate.is_none() && service_account.is_none() {
+            return Err(
+                "set one of `token_file`, `token_sha256`, `certificate` and `service_account`"
+                    .into(),
+            );
+        }
+        if let Some(certificate) = certificate {
+            if certificate.is_empty() || certificate.contains(ALL) {
+                return Err(format!(
+                    "`certificate` must be one whole name, as in \"spiffe://example.org/billing\", not {certificate:?}"
+                ));
+            }
+            if self
+                .certificates
+                .insert(certificate.clone(), index)
+                .is_some()
+            {
+                return Err(format!("`certificate` {certificate:?} is another caller's"));
+            }
+        }
+        if let Some(account) = service_account {
+            if self.service_accounts.is_none() {
+                return Err("`service_account` needs `issuer` in [service_accounts]".into());
+            }
+            let subject = subject(account).ok_or_else(|| {
+                format!("`service_account` must be \"namespace/name\", not {account:?}")
+            })?;
+            if self.subjects.insert(subject, index).is_some() {
+                return Err(format!("`service_account` {account:?} is another caller's"));
+            }
+        }
+        let api_paths = api_paths.iter().flatten().map(|path| listed(path));
+        self.callers.push(Arc::new(Caller {
+            name: name.clone(),
+            permissions: permissions.clone(),
+            apps: apps.clone(),
+            api_paths: api_paths.collect::<Result<_, _>>()?,
+            index: Some(index),
+        }));
+        Ok(tokens)
     }
 
     /// Whether everyone is let in.
@@ -127,22 +200,88 @@ impl Access {
         self.anyone.is_some()
     }
 
-    /// Who calls, by the value of the `authorization` metadata.
-    pub fn identify(&self, authorization: Option<&str>) -> Result<Arc<Caller>, Error> {
+    /// How many callers are configured.
+    pub fn len(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Whether no caller is configured.
+    pub fn is_empty(&self) -> bool {
+        self.callers.is_empty()
+    }
+
+    /// Where the tokens of service accounts are checked, if they are taken.
+    pub fn service_accounts(&self) -> Option<&ServiceAccounts> {
+        self.service_accounts.as_ref()
+    }
+
+    /// Who calls: by the value of the `authorization` metadata where there is one, else
+    /// by the names of the client certificate, in their order. A token says more than a
+    /// certificate, which may be that of a proxy, so a wrong token is not outweighed.
+    pub fn identify(
+        &self,
+        authorization: Option<&str>,
+        certificate_names: &[String],
+    ) -> Result<Arc<Caller>, Error> {
         if let Some(anyone) = &self.anyone {
             return Ok(anyone.clone());
         }
-        let token = authorization.and_then(bearer).ok_or(Error::NoToken)?;
-        let digest = sha256(token.as_bytes());
-        // Compares with every caller, in a time that tells nothing.
+        let index = match authorization {
+            Some(authorization) => {
+                let token = bearer(authorization).ok_or(Error::NoToken)?;
+                match &self.service_accounts {
+                    Some(accounts) if ServiceAccounts::looks_like(token) => {
+                        let subject = accounts.verify(token, SystemTime::now())?;
+                        self.subjects.get(&subject).ok_or(Error::TokenRefused)?
+                    }
+                    _ => &self.by_token(token).ok_or(Error::UnknownToken)?,
+                }
+            }
+            None if certificate_names.is_empty() => return Err(Error::NoToken),
+            None => certificate_names
+                .iter()
+                .find_map(|name| self.certificates.get(name))
+                .ok_or(Error::UnknownCertificate)?,
+        };
+        Ok(self.callers[*index].clone())
+    }
+
+    /// Reads the tokens of the caller at `index` again.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read, or one is another caller's; the old ones serve on.
+    pub fn reload(&self, index: usize) -> Result<(), String> {
+        let read = api_token::read(&self.settings[index])?;
+        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = other_of(&tokens, &read, index) {
+            let other = &self.settings[other].name;
+            return Err(format!("caller {other:?} has the same API token"));
+        }
+        tokens.retain(|(_, of)| *of != index);
+        tokens.extend(read.into_iter().map(|digest| (digest, index)));
+        Ok(())
+    }
+
+    fn by_token(&self, token: &str) -> Option<usize> {
+        let digest = api_token::digest(token);
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        // Compares with every caller's, in a time that tells nothing.
         let mut found = None;
-        for (known, caller) in &self.callers {
+        for (known, index) in &*tokens {
             if bool::from(known.ct_eq(&digest)) {
-                found = Some(caller);
+                found = Some(*index);
             }
         }
-        found.cloned().ok_or(Error::UnknownToken)
+        found
     }
+}
+
+/// The other caller that has one of these tokens.
+fn other_of(tokens: &[(TokenDigest, usize)], read: &[TokenDigest], index: usize) -> Option<usize> {
+    let mut others = tokens.iter().filter(|(_, of)| *of != index);
+    let found = others.find(|(digest, _)| read.contains(digest));
+    found.map(|(_, of)| *of)
 }
 
 fn bearer(authorization: &str) -> Option<&str> {
@@ -150,51 +289,16 @@ fn bearer(authorization: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
-fn read(settings: &Settings) -> Result<([u8; 32], Arc<Caller>), String> {
-    let Settings {
-        name,
-        token_file,
-        token_sha256,
-        permissions,
-        apps,
-        api_paths,
-    } = settings;
-    if name.is_empty() {
-        return Err("`name` is empty".into());
-    }
-    let digest = match (token_file, token_sha256) {
-        (Some(path), None) => {
-            let text = fs::read_to_string(path)
-                .map_err(|error| format!("cannot read token_file {}: {error}", path.display()))?;
-            let token = text.trim();
-            if token.is_empty() {
-                return Err(format!("token_file {} is empty", path.display()));
-            }
-            sha256(token.as_bytes())
-        }
-        (None, Some(hexadecimal)) => {
-            let mut digest = [0; 32];
-            hex::decode_to_slice(hexadecimal, &mut digest)
-                .map_err(|_| "`token_sha256` must be 64 hexadecimal digits".to_owned())?;
-            digest
-        }
-        _ => return Err("set exactly one of `token_file` and `token_sha256`".into()),
+/// `namespace/name` as Kubernetes writes it into `sub`
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/>).
+fn subject(account: &str) -> Option<String> {
+    let (namespace, name) = account.split_once('/')?;
+    let plain = |part: &str| {
+        let byte =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        !part.is_empty() && part.bytes().all(byte)
     };
-    let caller = Caller {
-        name: name.clone(),
-        permissions: permissions.clone(),
-        apps: apps.clone(),
-        api_paths: api_paths
-            .iter()
-            .flatten()
-            .map(|path| listed(path))
-            .collect::<Result<_, _>>()?,
-    };
-    Ok((digest, Arc::new(caller)))
+    (plain(namespace) && plain(name)).then(|| format!("system:serviceaccount:{namespace}:{name}"))
 }
 
 /// A listed path. It lives as long as the process, as our own paths do.
@@ -221,6 +325,8 @@ mod tests {
             name: "billing".into(),
             token_file: None,
             token_sha256: token_sha256.map(str::to_owned),
+            certificate: None,
+            service_account: None,
             permissions: vec!["MessageService/*".into(), "GatewayService/ListApps".into()],
             apps: vec!["youxiao".into()],
             api_paths: Some(vec!["agent/get".into()]),
@@ -229,7 +335,13 @@ mod tests {
 
     #[test]
     fn a_token_names_its_caller_and_only_its_caller() {
-        let access = Access::new(&[settings(Some(&hex::encode(sha256(b"open-sesame"))))]).unwrap();
+        let access = Access::new(
+            &[settings(Some(&hex::encode(api_token::digest(
+                "open-sesame",
+            ))))],
+            None,
+        )
+        .unwrap();
         assert!(!access.is_open());
         for (authorization, expected) in [
             (None, Err(Error::NoToken)),
@@ -240,7 +352,7 @@ mod tests {
             (Some("Bearer open-sesame"), Ok("billing")),
             (Some("bearer open-sesame"), Ok("billing")),
         ] {
-            let caller = access.identify(authorization);
+            let caller = access.identify(authorization, &[]);
             assert_eq!(
                 caller
                     .as_ref()
@@ -253,8 +365,8 @@ mod tests {
 
     #[test]
     fn permissions_are_rpc_names() {
-        let access = Access::new(&[settings(Some(&"0".repeat(64)))]).unwrap();
-        let caller = &access.callers[0].1;
+        let access = Access::new(&[settings(Some(&"0".repeat(64)))], None).unwrap();
+        let caller = &access.callers[0];
         assert!(caller.may_call("MessageService/SendMessage"));
         assert!(caller.may_call("GatewayService/ListApps"));
         assert!(!caller.may_call("GatewayService/CallApi"));
@@ -270,8 +382,8 @@ mod tests {
                 permissions,
                 ..settings(Some(&"0".repeat(64)))
             };
-            let access = Access::new(&[settings]).unwrap();
-            access.callers[0].1.may_call("AuthService/GetAccessToken")
+            let access = Access::new(&[settings], None).unwrap();
+            access.callers[0].may_call("AuthService/GetAccessToken")
         };
         assert!(may_call("AuthService/GetAccessToken"));
         assert!(!may_call("*") && !may_call("AuthService/*"));
@@ -279,14 +391,14 @@ mod tests {
 
     #[test]
     fn paths_are_those_that_are_listed() {
-        let access = Access::new(&[settings(Some(&"0".repeat(64)))]).unwrap();
-        let caller = &access.callers[0].1;
+        let access = Access::new(&[settings(Some(&"0".repeat(64)))], None).unwrap();
+        let caller = &access.callers[0];
         assert_eq!(caller.api_path("agent/get"), Some("agent/get"));
         assert_eq!(caller.api_path("agent/set"), None);
         assert_eq!(
-            Access::new(&[])
+            Access::new(&[], None)
                 .unwrap()
-                .identify(None)
+                .identify(None, &[])
                 .unwrap()
                 .api_path("agent/get"),
             None
@@ -298,7 +410,7 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_told_all_at_once() {
-        let faults = Access::new(&[settings(None), settings(Some("xyz"))])
+        let faults = Access::new(&[settings(None), settings(Some("xyz"))], None)
             .err()
             .unwrap();
         assert_eq!(faults.len(), 2);
@@ -306,13 +418,93 @@ mod tests {
 
     #[test]
     fn without_callers_everyone_is_let_in() {
-        let access = Access::new(&[]).unwrap();
+        let access = Access::new(&[], None).unwrap();
         assert!(access.is_open());
         assert!(
             access
-                .identify(None)
+                .identify(None, &[])
                 .unwrap()
                 .may_call("UserService/GetUser")
         );
+    }
+
+    #[test]
+    fn a_certificate_names_its_caller_unless_a_token_does() {
+        let of = |name: &str, certificate: &str| Settings {
+            name: name.into(),
+            certificate: Some(certificate.into()),
+            ..settings(Some(&hex::encode(api_token::digest(name))))
+        };
+        let callers = [
+            of("billing", "spiffe://example.org/billing"),
+            of("hr", "hr.example.org"),
+        ];
+        let access = Access::new(&callers, None).unwrap();
+        let name = |authorization: Option<&str>, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let caller = access.identify(authorization, &names);
+            caller.map(|caller| caller.name().to_owned())
+        };
+        let ok = |name: &str| Ok(name.to_owned());
+        assert_eq!(name(None, &["hr.example.org"]), ok("hr"));
+        let both = ["spiffe://example.org/billing", "hr.example.org"];
+        assert_eq!(name(None, &both), ok("billing"));
+        assert_eq!(name(Some("Bearer hr"), &both), ok("hr"));
+        assert_eq!(name(Some("Bearer x"), &both), Err(Error::UnknownToken));
+        assert_eq!(
+            name(None, &["HR.example.org.evil"]),
+            Err(Error::UnknownCertificate)
+        );
+        assert_eq!(name(None, &[]), Err(Error::NoToken));
+
+        let twice = [of("a", "same.example.org"), of("b", "same.example.org")];
+        assert!(Access::new(&twice, None).is_err());
+        for wrong in ["", "*.example.org"] {
+            assert!(Access::new(&[of("a", wrong)], None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_file_may_hold_the_old_and_the_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "old-token\n\nnew-token\n").unwrap();
+        let settings = Settings {
+            token_file: Some(file.clone()),
+            ..settings(None)
+        };
+        let access = Access::new(std::slice::from_ref(&settings), None).unwrap();
+        for token in ["old-token", "new-token"] {
+            assert!(
+                access
+                    .identify(Some(&format!("Bearer {token}")), &[])
+                    .is_ok()
+            );
+        }
+        assert!(
+            access
+                .identify(Some("Bearer old-token\n\nnew-token"), &[])
+                .is_err()
+        );
+        std::fs::write(&file, " \n").unwrap();
+        assert!(Access::new(&[settings], None).is_err());
+    }
+
+    #[test]
+    fn service_accounts_are_written_as_namespace_and_name() {
+        assert_eq!(
+            subject("pay/billing").as_deref(),
+            Some("system:serviceaccount:pay:billing")
+        );
+        for wrong in [
+            "",
+            "billing",
+            "/billing",
+            "pay/",
+            "pay/a/b",
+            "pay:x/billing",
+        ] {
+            assert_eq!(subject(wrong), None, "{wrong}");
+        }
     }
 }

@@ -20,7 +20,7 @@ const OVERLAY: &str = r#"
 url = "sqlite::memory:"
 [telemetry]
 format = "text"
-level = "warn"
+level = "warn,audit=off"
 [grpc]
 drain_accept = "0s"
 drain_grace = "2s"

@@ -48,6 +48,7 @@ impl BulkService {
 
     /// The job of a caller.
     async fn job(&self, caller: &Admitted, job_id: &str) -> Result<Job, Status> {
+        caller.note_job(required(job_id)?);
         let job = self.engine.job(caller.name(), required(job_id)?).await;
         job.map_err(|error| status::bulk(&error))
     }
@@ -159,6 +160,7 @@ impl pb::bulk_service_server::BulkService for BulkService {
     ) -> Result<Response<pb::CancelBulkJobResponse>, Status> {
         let caller = self.callers.admit(&request, "BulkService/CancelBulkJob")?;
         let job_id = required(&request.get_ref().job_id)?;
+        caller.note_job(job_id);
         let job = self.engine.cancel(caller.name(), job_id).await;
         let job = job.map_err(|error| status::bulk(&error))?;
         Ok(Response::new(pb::CancelBulkJobResponse {

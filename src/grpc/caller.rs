@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
+use super::gate::Call;
 use super::status;
 use crate::access::{self, Access, Caller};
 use crate::wecom::Client;
@@ -29,14 +31,14 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 pub struct Callers(Arc<Inner>);
 
 struct Inner {
-    access: Access,
+    access: Arc<Access>,
     clients: Vec<Client>,
 }
 
 /// A call that was let in.
 pub(super) struct Admitted {
     callers: Callers,
-    caller: Arc<Caller>,
+    call: Arc<Call>,
     /// When the answer must be there.
     pub(super) deadline: Instant,
     /// Whether that is our limit, and not one that the caller set.
@@ -45,8 +47,22 @@ pub(super) struct Admitted {
 
 impl Callers {
     /// Of these callers and apps.
-    pub fn new(access: Access, clients: Vec<Client>) -> Self {
+    pub fn new(access: Arc<Access>, clients: Vec<Client>) -> Self {
         Self(Arc::new(Inner { access, clients }))
+    }
+
+    /// How many callers are configured.
+    pub(super) fn count(&self) -> usize {
+        self.0.access.len()
+    }
+
+    /// Who calls, see [`Access::identify`].
+    pub(super) fn identify(
+        &self,
+        authorization: Option<&str>,
+        certificate_names: &[String],
+    ) -> Result<Arc<Caller>, access::Error> {
+        self.0.access.identify(authorization, certificate_names)
     }
 
     /// Lets a call of `rpc` in, or tells why not.
@@ -79,22 +95,15 @@ impl Callers {
         default: Duration,
         longest: Duration,
     ) -> Result<Admitted, Status> {
-        let metadata = request.metadata();
-        let authorization = metadata
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
-        let caller = self
-            .0
-            .access
-            .identify(authorization)
-            .map_err(status::access)?;
-        if !caller.may_call(rpc) {
+        let call = request.extensions().get::<Arc<Call>>();
+        let call = call.ok_or_else(|| status::internal("a call came past the gate"))?;
+        if !call.caller.may_call(rpc) {
             return Err(status::access(access::Error::NotPermitted));
         }
-        let limit = time_limit(metadata, default, longest);
+        let limit = time_limit(request.metadata(), default, longest);
         Ok(Admitted {
             callers: self.clone(),
-            caller,
+            call: call.clone(),
             deadline: Instant::now() + limit,
             is_our_limit: limit == longest - ANSWER_MARGIN,
         })
@@ -104,12 +113,13 @@ impl Callers {
 impl Admitted {
     /// The caller's name.
     pub(super) fn name(&self) -> &str {
-        self.caller.name()
+        self.call.caller.name()
     }
 
     /// The path of WeCom as listed for the caller.
     pub(super) fn api_path(&self, path: &str) -> Result<&'static str, Status> {
-        self.caller
+        self.call
+            .caller
             .api_path(path)
             .ok_or_else(|| status::api_path_not_listed(path))
     }
@@ -120,7 +130,12 @@ impl Admitted {
             .0
             .clients
             .iter()
-            .filter(|client| self.caller.may_use(client.name()))
+            .filter(|client| self.call.caller.may_use(client.name()))
+    }
+
+    /// Takes note of the job that the call makes or changes, for the audit.
+    pub(super) fn note_job(&self, job_id: &str) {
+        self.call.note_job(job_id);
     }
 
     /// The client of `app`; empty means the only one.
@@ -129,7 +144,10 @@ impl Admitted {
             .apps()
             .filter(|client| app.is_empty() || client.name() == app);
         match (matching.next(), matching.next()) {
-            (Some(only), None) => Ok(only.clone()),
+            (Some(only), None) => {
+                self.call.note_app(only);
+                Ok(only.clone())
+            }
             _ => Err(status::app_not_found(
                 app,
                 &self.apps().map(Client::name).collect::<Vec<_>>(),
@@ -138,10 +156,19 @@ impl Admitted {
     }
 }
 
+/// The time that a caller gives, if it says so.
+pub(super) fn asked_time(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("grpc-timeout")?;
+    grpc_timeout(value.to_str().ok()?)
+}
+
+/// The time of a unary call whose caller asked for so much.
+pub(super) fn unary_time(asked: Option<Duration>) -> Duration {
+    asked.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE)
+}
+
 fn time_limit(metadata: &MetadataMap, default: Duration, longest: Duration) -> Duration {
-    let asked = metadata
-        .get("grpc-timeout")
-        .and_then(|value| grpc_timeout(value.to_str().ok()?));
+    let asked = asked_time(metadata.as_ref());
     let limit = asked.unwrap_or(default).min(longest);
     limit.saturating_sub(ANSWER_MARGIN)
 }

@@ -7,6 +7,7 @@ mod bulk;
 mod caller;
 mod code_exchange;
 pub mod convert;
+pub mod gate;
 mod gateway;
 pub mod health;
 mod media;

@@ -25,6 +25,7 @@ use metrics::Measure;
 pub use body::Body;
 pub use future::Call;
 pub use metrics::Metrics;
+pub(super) use metrics::code_name;
 
 /// Puts [`Observe`] around a service.
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@ pub use error::Error;
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use settings::Settings;
+pub use tls::Tls;
 
 /// How long dropped connections may take to let go of their tasks after the drain has ended.
 /// Dropping is immediate; only a handler that blocks its thread can use this up.
@@ -43,7 +44,7 @@ pub struct Server {
     settings: Settings,
     listener: Listener,
     address: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -73,6 +74,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its certificates, to read them again.
+    #[must_use]
+    pub fn tls(&self) -> Option<Tls> {
+        self.tls.clone()
     }
 
     /// Serves until `shutdown`, then drains, and returns in any case within

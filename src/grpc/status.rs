@@ -298,8 +298,18 @@ fn id_list(ids: &[impl ToString]) -> String {
 /// The status of a caller that is not let in.
 pub fn access(error: access::Error) -> Status {
     let (code, reason) = match error {
-        access::Error::NoToken | access::Error::UnknownToken => {
-            (Code::Unauthenticated, ErrorReason::CallerUnknown)
+        access::Error::NoToken
+        | access::Error::UnknownToken
+        | access::Error::UnknownCertificate
+        | access::Error::TokenRefused => (Code::Unauthenticated, ErrorReason::CallerUnknown),
+        access::Error::KeysUnavailable => {
+            return Builder::new(
+                Code::Unavailable,
+                ErrorReason::CallerKeysUnavailable,
+                error.to_string(),
+            )
+            .retry_after(STORE_WAIT)
+            .build();
         }
         access::Error::NotPermitted => (Code::PermissionDenied, ErrorReason::CallerNotPermitted),
     };
@@ -485,6 +495,26 @@ pub fn unreadable(code: Code, message: &str) -> Status {
         _ => ErrorReason::MalformedRequest,
     };
     Builder::new(code, reason, message).build()
+}
+
+/// The status of a call that came when enough were under way.
+pub fn overloaded(retry_after: Duration) -> Status {
+    let message = "too many calls are under way; nothing was done, wait a little";
+    Builder::new(Code::ResourceExhausted, ErrorReason::Overloaded, message)
+        .retry_after(retry_after)
+        .build()
+}
+
+/// The status of a call whose deadline passed before its handler was done.
+pub fn late(may_have_changed_something: bool) -> Status {
+    let (reason, message) = match may_have_changed_something {
+        true => (
+            ErrorReason::OutcomeUnknown,
+            "the deadline passed; the call may have been carried out",
+        ),
+        false => (ErrorReason::DeadlineExceeded, "the deadline passed"),
+    };
+    Builder::new(Code::DeadlineExceeded, reason, message).build()
 }
 
 /// The status of a call that panicked; `id` joins it to the log line.

@@ -1,6 +1,7 @@
 //! Sessions: issued, read, ended.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
@@ -17,7 +18,8 @@ use crate::store::{self, Store};
 pub struct Sessions(Arc<Inner>);
 
 struct Inner {
-    keys: Keys,
+    keys: RwLock<Arc<Keys>>,
+    key_files: Vec<PathBuf>,
     issuer: String,
     lifetime: Duration,
     revocations: Revocations,
@@ -35,38 +37,53 @@ impl Sessions {
     /// Reads the keys, or tells every fault of them.
     pub fn new(settings: &Settings, store: Store) -> Result<Self, Vec<String>> {
         Ok(Self(Arc::new(Inner {
-            keys: Keys::load(&settings.signing_key_files)?,
+            keys: RwLock::new(Arc::new(Keys::load(&settings.signing_key_files)?)),
+            key_files: settings.signing_key_files.clone(),
             issuer: settings.issuer.clone(),
             lifetime: settings.session_lifetime,
             revocations: Revocations::new(store),
         })))
     }
 
+    fn keys(&self) -> Arc<Keys> {
+        let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
+
+    /// Reads the keys again.
+    ///
+    /// # Errors
+    ///
+    /// The files are not all keys; the old ones serve on.
+    pub fn reload(&self) -> Result<(), String> {
+        let read = Keys::load(&self.0.key_files).map_err(|faults| faults.join("; "))?;
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        Ok(())
+    }
+
     /// Whether every session ends with this process, for want of a key that stays.
     pub fn end_with_the_process(&self) -> bool {
-        self.0.keys.made_here
+        self.keys().made_here
     }
 
     /// The public keys (JWKS), for those who verify tokens by themselves.
     pub fn jwks(&self) -> String {
-        self.0.keys.jwks().to_string()
+        self.keys().jwks().to_string()
     }
 
     /// Begins a session.
     pub fn issue(&self, person: Person) -> Issued {
         let Inner {
-            keys,
-            issuer,
-            lifetime,
-            ..
+            issuer, lifetime, ..
         } = &*self.0;
-        let (token, session) = token::sign(keys, issuer, person, *lifetime, SystemTime::now());
+        let (token, session) =
+            token::sign(&self.keys(), issuer, person, *lifetime, SystemTime::now());
         Issued { token, session }
     }
 
     /// Whose session a token is. It may be over: that is for [`Sessions::check`].
     pub fn read(&self, token: &str) -> Result<Session, Error> {
-        token::read(&self.0.keys, &self.0.issuer, token, SystemTime::now())
+        token::read(&self.keys(), &self.0.issuer, token, SystemTime::now())
     }
 
     /// Whether a session goes on.

@@ -1,8 +1,13 @@
 //! One JSON object per event, flat, with the gateway's field names.
+//!
+//! Written straight into the line: every call that changes something has an audit record, so
+//! this is a part of its price.
 
-use std::{fmt, io::Write, time::SystemTime};
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -10,8 +15,14 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
-/// Writes events as `ts`, `level`, `msg`, `target`, then the fields of the spans around the event
-/// from the outermost in, then the event's own; a later field replaces an earlier one.
+/// Room for a usual line, so that it is allocated once.
+const LINE_BYTES: usize = 512;
+/// Room for the fields of a usual line.
+const FIELDS: usize = 16;
+
+/// Writes events as `ts`, `level`, `target`, of a call in a trace `trace_id` and `span_id`, then
+/// the event's own fields, its text as `msg`, then those of the spans around it from the innermost
+/// out. Of two fields with one name the first stays.
 #[derive(Debug)]
 pub(super) struct Json<W> {
     writer: W,
@@ -22,10 +33,6 @@ impl<W> Json<W> {
         Self { writer }
     }
 }
-
-/// A span's fields, kept with the span.
-#[derive(Debug, Default)]
-struct Fields(Map<String, Value>);
 
 impl<S, W> Layer<S> for Json<W>
 where
@@ -41,75 +48,157 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
-            values.record(fields);
-        }
+        let mut extensions = span.extensions_mut();
+        let Some(known) = extensions.get_mut::<Fields>() else {
+            return;
+        };
+        let mut later = Fields::default();
+        values.record(&mut later);
+        later.add_missing(known);
+        *known = later;
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Fields::default();
-        for span in context
-            .event_scope(event)
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
-            if let Some(Fields(fields)) = span.extensions().get() {
-                line.0.extend(
-                    fields
-                        .iter()
-                        .map(|(name, value)| (name.clone(), value.clone())),
-                );
+        let metadata = event.metadata();
+        let mut line = Fields {
+            json: Vec::with_capacity(LINE_BYTES),
+            names: Vec::with_capacity(FIELDS),
+        };
+        line.text("ts", |text| {
+            write!(
+                text,
+                "{}",
+                humantime::format_rfc3339_millis(SystemTime::now())
+            )
+        });
+        line.text("level", |text| text.write_str(level(*metadata.level())));
+        line.text("target", |text| text.write_str(metadata.target()));
+        opentelemetry::Context::map_current(|context| {
+            if context.has_active_span() {
+                let span = context.span();
+                let ids = span.span_context();
+                line.text("trace_id", |text| write!(text, "{}", ids.trace_id()));
+                line.text("span_id", |text| write!(text, "{}", ids.span_id()));
+            }
+        });
+        event.record(&mut line);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                line.add_missing(fields);
             }
         }
-        event.record(&mut line);
-        let metadata = event.metadata();
-        let Fields(mut fields) = line;
-        let message = fields.remove("message").unwrap_or_default();
-        let ts = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        let level = metadata.level().as_str().to_ascii_lowercase();
-        fields.insert("ts".to_owned(), ts.into());
-        fields.insert("level".to_owned(), level.into());
-        fields.insert("msg".to_owned(), message);
-        fields.insert("target".to_owned(), metadata.target().into());
-        let mut text = Value::Object(fields).to_string();
-        text.push('\n');
+        let mut json = line.json;
+        json[0] = b'{';
+        json.extend(b"}\n");
         // In one write, so that lines of several threads do not mix. A log that cannot be
         // written has nowhere to be reported.
-        let _ = self
-            .writer
-            .make_writer_for(metadata)
-            .write_all(text.as_bytes());
+        let _ = self.writer.make_writer_for(metadata).write_all(&json);
     }
 }
 
+fn level(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::ERROR => "error",
+        tracing::Level::WARN => "warn",
+        tracing::Level::INFO => "info",
+        tracing::Level::DEBUG => "debug",
+        tracing::Level::TRACE => "trace",
+    }
+}
+
+/// Fields as JSON: `,"name":value` for each.
+#[derive(Debug, Default)]
+struct Fields {
+    json: Vec<u8>,
+    /// The names, and where their fields begin.
+    names: Vec<(&'static str, usize)>,
+}
+
 impl Fields {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+    /// Begins a field. Those of one event or span have names of their own.
+    fn begin(&mut self, name: &'static str) {
+        let name = if name == "message" { "msg" } else { name };
+        self.names.push((name, self.json.len()));
+        // Names are identifiers of ours.
+        self.json.extend(b",\"");
+        self.json.extend(name.as_bytes());
+        self.json.extend(b"\":");
+    }
+
+    fn text(&mut self, name: &'static str, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
+        self.begin(name);
+        self.json.push(b'"');
+        // Writing into memory does not fail; a Display that does leaves a short text.
+        let _ = write(&mut Escaped(&mut self.json));
+        self.json.push(b'"');
+    }
+
+    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
+        self.begin(field.name());
+        let _ = write!(self.json, "{value}");
+    }
+
+    /// Adds the fields of `other` whose names are not here.
+    fn add_missing(&mut self, other: &Self) {
+        for (index, (name, start)) in other.names.iter().enumerate() {
+            let end = other.names.get(index + 1);
+            let end = end.map_or(other.json.len(), |(_, next)| *next);
+            if self.names.iter().all(|(known, _)| known != name) {
+                self.names.push((name, self.json.len()));
+                self.json.extend(&other.json[*start..end]);
+            }
+        }
+    }
+}
+
+/// Writes text as the inside of a JSON string (RFC 8259 §7).
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+        while let Some(at) = rest.iter().position(special) {
+            self.0.extend(&rest[..at]);
+            match rest[at] {
+                byte @ (b'"' | b'\\') => self.0.extend([b'\\', byte]),
+                b'\n' => self.0.extend(b"\\n"),
+                byte => {
+                    let _ = write!(self.0, "\\u{byte:04x}");
+                }
+            }
+            rest = &rest[at + 1..];
+        }
+        self.0.extend(rest);
+        Ok(())
     }
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.text(field.name(), |text| write!(text, "{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.text(field.name(), |text| text.write_str(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        self.plain(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        self.plain(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        self.plain(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        match value.is_finite() {
+            true => self.plain(field, value),
+            false => self.text(field.name(), |text| write!(text, "{value}")),
+        }
     }
 }

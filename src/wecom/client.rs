@@ -22,8 +22,9 @@ use super::media::{Uploads, Used};
 use super::message::{self, CardUpdate, Rendered, RenderedCardUpdate};
 use super::metrics::Metrics;
 use super::rate::{Corp, Pace, QuotaState};
-use super::settings::{App, Resolved, Settings};
+use super::settings::{App, Resolved, Settings, read_secret};
 use super::token::{self, AccessToken, Sharing, Source, Token, TokenState, Tokens};
+use super::trace;
 use super::transport::{self, Answer, Fault, Json, Opened};
 
 /// Repetitions of one call; WeCom says at most 3 for errcode -1
@@ -126,6 +127,16 @@ pub fn build(
     }
 }
 
+async fn reload(source: &Source, file: &Path) -> std::result::Result<(), String> {
+    match read_secret("secret", None, Some(file))? {
+        Some(secret) => {
+            let replaced = source.replace_secret(secret).await;
+            replaced.map_err(|error| error.to_string())
+        }
+        None => Ok(()),
+    }
+}
+
 impl Client {
     fn new(
         app: Resolved,
@@ -210,6 +221,27 @@ impl Client {
     /// is fetched when it is wanted: few calls take it, and none of them is a send.
     pub async fn run(self, shutdown: CancellationToken) {
         self.0.token.clone().run(shutdown).await;
+    }
+
+    /// Reads the app's secret again from `file`, and takes it when WeCom does.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or the secret wins no token; the old one serves on.
+    pub async fn reload_secret(&self, file: &Path) -> std::result::Result<(), String> {
+        reload(&self.0.token, file).await
+    }
+
+    /// The same with the contacts secret.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::reload_secret`].
+    pub async fn reload_contacts_secret(&self, file: &Path) -> std::result::Result<(), String> {
+        match &self.0.contacts {
+            Some(contacts) => reload(contacts, file).await,
+            None => Ok(()),
+        }
     }
 
     /// Checks a message, uploads the media in it, and renders the bytes to send.
@@ -437,6 +469,7 @@ impl Client {
             Payload::Query(_) | Payload::Json(_) | Payload::Raw { .. } => self.0.call_timeout,
         };
         let own_deadline = begun + timeout;
+        let span = trace::begin(call.path());
         let answer = A::ask(
             &self.0.http,
             token.url(call.path()),
@@ -445,6 +478,11 @@ impl Client {
         )
         .await;
         self.0.metrics.exchanged(call.path(), begun.elapsed());
+        if let Some(span) = span {
+            let answered = answer.as_ref().ok();
+            let errcode = answered.map(|answer| answer.as_ref().err().map_or(0, |it| it.0.errcode));
+            trace::end(span, errcode);
+        }
         let result = self.read(call, &token, answer);
         // A caller in a hurry says nothing about WeCom.
         let hurried =

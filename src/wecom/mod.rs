@@ -24,6 +24,7 @@ mod rate;
 pub mod raw;
 mod settings;
 mod token;
+mod trace;
 mod transport;
 pub mod user;
 mod violation;

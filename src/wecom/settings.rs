@@ -192,7 +192,7 @@ impl App {
 }
 
 /// The secret that stands under `key` or in the file under `key` and `_file`.
-fn read_secret(
+pub(super) fn read_secret(
     key: &str,
     value: Option<&SecretString>,
     file: Option<&Path>,

@@ -158,6 +158,8 @@ struct Inner {
     /// The setting that holds the secret.
     setting: &'static str,
     app: Resolved,
+    /// The secret that serves; that of `app` is the one from the start.
+    secret: RwLock<SecretString>,
     http: reqwest::Client,
     tokens: Tokens,
     generation: AtomicU64,
@@ -207,6 +209,7 @@ impl Source {
         Self(Arc::new(Inner {
             key,
             setting,
+            secret: RwLock::new(app.secret.clone()),
             app,
             http,
             tokens,
@@ -326,7 +329,8 @@ impl Source {
         let result = match self.others_token(replacing).await {
             Some(token) => Ok(token),
             None => {
-                let result = self.ask(replacing).await;
+                let secret = self.secret();
+                let result = self.ask(&secret, replacing).await;
                 self.note(&result);
                 if let Ok(token) = &result {
                     self.tell_others(token).await;
@@ -343,6 +347,30 @@ impl Source {
                 .await;
         }
         result
+    }
+
+    fn secret(&self) -> SecretString {
+        let secret = self.0.secret.read();
+        secret.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another secret in the place of the one that serves, once it has won a token.
+    pub(super) async fn replace_secret(&self, secret: SecretString) -> Result<()> {
+        let _flight = self.0.flight.lock().await;
+        if secret.expose_secret() == self.secret().expose_secret() {
+            return Ok(());
+        }
+        let token = self.ask(&secret, None).await?;
+        *self
+            .0
+            .secret
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = secret;
+        self.note(&Ok(token.clone()));
+        self.tell_others(&token).await;
+        let cache = &self.0.tokens.cache;
+        cache.insert(self.0.key.clone(), token).await;
+        Ok(())
     }
 
     /// The last failure, while gettoken rests after it.
@@ -362,7 +390,7 @@ impl Source {
         Some(error)
     }
 
-    async fn ask(&self, replacing: Option<&Token>) -> Result<Arc<Token>> {
+    async fn ask(&self, secret: &SecretString, replacing: Option<&Token>) -> Result<Arc<Token>> {
         #[derive(Deserialize)]
         struct Reply {
             access_token: SecretString,
@@ -372,7 +400,7 @@ impl Source {
         let app = &self.0.app;
         let payload = Payload::Query(vec![
             ("corpid", app.corp_id.clone()),
-            ("corpsecret", app.secret.expose_secret().to_owned()),
+            ("corpsecret", secret.expose_secret().to_owned()),
         ]);
         let url = endpoint(&app.base_url, PATH);
         // Life counts from the question, not from the answer.

@@ -155,3 +155,116 @@ async fn a_caller_cannot_be_given_what_does_not_exist() {
         assert_eq!(found.len(), faults, "{permissions} {apps}: {found:?}");
     }
 }
+
+/// A CA, and what it signs.
+pub(super) struct Pki {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pub(super) ca: String,
+}
+
+impl Pki {
+    pub(super) fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new([]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key).unwrap().pem();
+        let issuer = rcgen::Issuer::new(params, key);
+        Self { issuer, ca }
+    }
+
+    /// Certificate and key of a leaf with these names.
+    pub(super) fn leaf(&self, names: Vec<rcgen::SanType>, common_name: &str) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new([]).unwrap();
+        params.subject_alt_names = names;
+        let subject = &mut params.distinguished_name;
+        subject.push(rcgen::DnType::CommonName, common_name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        (certificate, key.serialize_pem())
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_lets_in_by_its_uri_then_its_dns_name_and_never_by_its_common_name() {
+    use rcgen::SanType::{DnsName, URI};
+    use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+
+    let pki = Pki::new();
+    let folder = tempfile::tempdir().unwrap();
+    let dns = |name: &str| DnsName(name.try_into().unwrap());
+    let uri = |name: &str| URI(name.try_into().unwrap());
+    let (certificate, key) = pki.leaf(vec![dns("gateway.test")], "gateway");
+    for (name, text) in [
+        ("tls.crt", &certificate),
+        ("tls.key", &key),
+        ("ca.crt", &pki.ca),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let caller = |name: &str, certificate: &str| {
+        format!(
+            "[[callers]]\nname = \"{name}\"\n{certificate}\npermissions = [\"GatewayService/ListApps\"]\napps = []\n"
+        )
+    };
+    let overlay = format!(
+        "[grpc]\ntls_cert_file = \"{}\"\ntls_key_file = \"{}\"\nclient_ca_file = \"{}\"\nrequire_client_certificate = false\n{}{}{}",
+        path("tls.crt"),
+        path("tls.key"),
+        path("ca.crt"),
+        caller("billing", "certificate = \"spiffe://example.org/billing\""),
+        caller("hr", "certificate = \"hr.example.org\""),
+        callers(),
+    );
+    let world = World::start_with(SandboxHandle::start().await, &overlay).await;
+    let list = async |identity: Option<(String, String)>, authorization: Option<&str>| {
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&pki.ca))
+            .domain_name("gateway.test");
+        if let Some((certificate, key)) = identity {
+            tls = tls.identity(Identity::from_pem(certificate, key));
+        }
+        let address = world.grpc.replace("http://", "https://");
+        let endpoint = Endpoint::from_shared(address)
+            .unwrap()
+            .tls_config(tls)
+            .unwrap();
+        let mut client =
+            pb::gateway_service_client::GatewayServiceClient::new(endpoint.connect_lazy());
+        let answer = client
+            .list_apps(with(pb::ListAppsRequest {}, authorization))
+            .await;
+        answer.map(drop).map_err(|status| status.code())
+    };
+    let leaf = |names| Some(pki.leaf(names, "hr.example.org"));
+    let unknown = Err(Code::Unauthenticated);
+    for (identity, expected) in [
+        (leaf(vec![uri("spiffe://example.org/billing")]), Ok(())),
+        (leaf(vec![dns("hr.example.org")]), Ok(())),
+        (
+            leaf(vec![
+                dns("other.example.org"),
+                uri("spiffe://example.org/billing"),
+            ]),
+            Ok(()),
+        ),
+        (leaf(vec![uri("spiffe://example.org/billing/x")]), unknown),
+        (leaf(vec![dns("x.hr.example.org")]), unknown),
+        // The common name says hr.example.org.
+        (leaf(vec![dns("nobody.example.org")]), unknown),
+        (None, unknown),
+    ] {
+        assert_eq!(list(identity, None).await, expected);
+    }
+    // A wrong token is not outweighed by a good certificate.
+    let good = leaf(vec![dns("hr.example.org")]);
+    assert_eq!(list(good.clone(), Some("Bearer wrong")).await, unknown);
+    // A stranger's certificate does not get as far as a call.
+    let stranger = Pki::new().leaf(vec![dns("hr.example.org")], "hr");
+    let refused = list(Some(stranger), None).await;
+    assert!(
+        matches!(refused, Err(Code::Unknown | Code::Unavailable)),
+        "{refused:?}"
+    );
+    world.stop().await;
+}

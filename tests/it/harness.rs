@@ -54,6 +54,8 @@ pub(crate) const API_TOKEN: &str = "wgw-canary-bearer-7c1f0b6e";
 /// The demo's first app.
 pub(crate) const APP: &str = "youxiao";
 
+/// Every audit record of the suite.
+static AUDIT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Gateway and sandbox.
@@ -198,13 +200,29 @@ impl World {
         Self::start_in(sandbox, overlay, tempfile::tempdir().unwrap()).await
     }
 
+    /// With `apps` (TOML) beside the demo's.
+    pub(crate) async fn start_beside(sandbox: SandboxHandle, apps: &str, overlay: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = base_settings(&sandbox.url, folder.path()) + apps;
+        Self::start_of(sandbox, &settings, overlay, folder).await
+    }
+
     /// In the folder of an earlier world, as a process that starts again.
     pub(crate) async fn start_in(sandbox: SandboxHandle, overlay: &str, folder: TempDir) -> Self {
-        watch_the_logs();
         let settings = base_settings(&sandbox.url, folder.path());
+        Self::start_of(sandbox, &settings, overlay, folder).await
+    }
+
+    async fn start_of(
+        sandbox: SandboxHandle,
+        settings: &str,
+        overlay: &str,
+        folder: TempDir,
+    ) -> Self {
+        watch_the_logs();
         let file = folder.path().join("overlay.toml");
         std::fs::write(&file, overlay).unwrap();
-        let config: Config = Sources::read_with(DEFAULTS, &settings, Some(&file), [])
+        let config: Config = Sources::read_with(DEFAULTS, settings, Some(&file), [])
             .and_then(|sources| sources.extract())
             .unwrap();
         // It may hold the demo's secrets, by design; nothing else in the folder may.
@@ -234,6 +252,12 @@ impl World {
                 .unwrap()
                 .connect_lazy(),
         )
+    }
+
+    /// A channel whose calls come from another address of this machine.
+    pub(crate) fn channel_from(&self, address: std::net::IpAddr) -> Watched {
+        let endpoint = Endpoint::from_shared(self.grpc.clone()).unwrap();
+        Watched(endpoint.local_address(Some(address)).connect_lazy())
     }
 
     pub(crate) fn messages(&self) -> MessageServiceClient<Watched> {
@@ -308,9 +332,20 @@ impl World {
 
 /// The shipped binary as a process of its own, to be killed.
 pub(crate) struct Process {
-    child: std::process::Child,
+    child: Child,
     pub(crate) grpc: String,
     folder: TempDir,
+}
+
+/// Ends with its test, also with one that fails.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Process {
@@ -337,7 +372,7 @@ impl Process {
             tokio::task::yield_now().await;
         }
         Self {
-            child,
+            child: Child(child),
             grpc: format!("http://{port}"),
             folder,
         }
@@ -365,13 +400,13 @@ impl Process {
 
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// SIGKILL: nothing more is written. Gives back what a next process finds.
     pub(crate) fn kill(mut self) -> TempDir {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
         // The configuration holds the demo's secrets by design.
         std::fs::remove_file(self.folder.path().join("wecomgw.toml")).unwrap();
         self.folder
@@ -506,8 +541,10 @@ impl Service<http::Request<Body>> for Watched {
 fn watch_the_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let settings: telemetry::Settings =
-            serde_json::from_value(json!({"level": "trace", "format": "json"})).unwrap();
+        let settings: telemetry::Settings = serde_json::from_value(
+            json!({"level": "trace", "format": "json", "otlp_sample_ratio": 0.0}),
+        )
+        .unwrap();
         let layer = telemetry::layer(&settings, || LogWatch).unwrap();
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
             .unwrap();
@@ -519,12 +556,24 @@ struct LogWatch;
 impl io::Write for LogWatch {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         look("a log line", line);
+        if line
+            .windows(16)
+            .any(|window| window == br#""target":"audit""#)
+        {
+            let record = serde_json::from_slice(line).unwrap();
+            AUDIT.lock().unwrap().push(record);
+        }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Every audit record so far.
+pub(crate) fn audit_log() -> Vec<Value> {
+    AUDIT.lock().unwrap().clone()
 }
 
 /// Takes note of every secret in `bytes`, as it is or in Base64.

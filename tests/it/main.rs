@@ -8,10 +8,12 @@
 
 mod access;
 mod app_chat;
+mod audit;
 mod auth;
 mod bad_input;
 mod bulk;
 mod check;
+mod deny;
 mod dynamic;
 mod each_rpc;
 mod examples;
@@ -22,10 +24,13 @@ mod gateway;
 mod harness;
 mod media;
 mod message;
+mod overload;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod request_id;
+mod rotation;
 mod store_away;
+mod trace;
 mod update;
 mod upstream;
 mod user;

@@ -1,8 +1,8 @@
 //! Ways to WeCom other than the straight one: a relay under a path, a proxy, a
 //! certificate authority of one's own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -179,5 +179,68 @@ async fn a_certificate_authority_of_ones_own_is_trusted_where_it_is_named() {
         .unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
     assert_eq!(world.sandbox.messages().await.len(), 1);
+    world.stop().await;
+}
+
+/// A CONNECT proxy that leads every name to `target`, and keeps what it is told.
+async fn tunnel(target: String) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = heads.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let (target, kept) = (target.clone(), kept.clone());
+            tokio::spawn(async move {
+                let (head, _) = message(&mut client).await.unwrap();
+                kept.lock().unwrap().push(head);
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let mut server = TcpStream::connect(target).await.unwrap();
+                // Either side may end it.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (address, heads)
+}
+
+#[tokio::test]
+async fn over_https_a_proxy_sees_the_name_of_wecom_and_nothing_more() {
+    let sandbox = SandboxHandle::start().await;
+    let certified = rcgen::generate_simple_self_signed(["wecom.test".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(
+        certified.signing_key.serialize_der(),
+    ));
+    let tls = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let relay = Relay::start(&sandbox, Some(Arc::new(tls).into()), str::to_owned).await;
+    let (proxy, heads) = tunnel(relay.address.clone()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, certified.cert.pem()).unwrap();
+    let overlay = format!(
+        "[wecom]\nbase_url = \"https://wecom.test\"\nproxy = \"http://user:password@{proxy}\"\nca_file = \"{}\"\n",
+        ca_file.display()
+    );
+    let world = World::start_with(sandbox, &overlay).await;
+    let send = text_to("zhangsan", "through a tunnel");
+    world.messages().send_message(send).await.unwrap();
+    assert_eq!(world.sandbox.messages().await.len(), 1);
+    assert!(relay.requests() >= 2, "gettoken and message/send");
+    let heads = heads.lock().unwrap().clone();
+    assert!(!heads.is_empty());
+    for head in heads {
+        assert!(
+            head.starts_with("CONNECT wecom.test:443 HTTP/1.1\r\n"),
+            "{head}"
+        );
+        let credentials = head
+            .to_ascii_lowercase()
+            .contains("proxy-authorization: basic ");
+        assert!(credentials && !head.contains("cgi-bin"), "{head}");
+    }
     world.stop().await;
 }

@@ -42,6 +42,11 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// gRPC's name of a code.
+pub(in crate::grpc) fn code_name(code: Code) -> &'static str {
+    CODES[code as usize]
+}
+
 /// The metrics of all calls. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Metrics(Arc<Inner>);

@@ -9,7 +9,6 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use rustls::ServerConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,6 +20,7 @@ use super::{
     peer::{Peer, WithPeer},
     settings::Settings,
     socket::{Socket, Stream},
+    tls::Tls,
 };
 
 /// Connections end at their age ±10 %, or all that began together would end and return together
@@ -31,7 +31,7 @@ const AGE_JITTER: f64 = 0.1;
 #[derive(Debug)]
 pub(super) struct Context {
     settings: Settings,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Tls>,
     metrics: Metrics,
     http2: http2::Builder<Tracked>,
     /// Every connection and every call of it.
@@ -45,7 +45,7 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(
         settings: Settings,
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<Tls>,
         metrics: Metrics,
         tasks: TaskTracker,
     ) -> Self {
@@ -129,7 +129,7 @@ async fn open(stream: TcpStream, address: SocketAddr, context: &Context) -> Opti
     let stream = match &context.tls {
         None => Stream::Plain(stream),
         Some(tls) => {
-            let handshake = TlsAcceptor::from(tls.clone()).accept(stream);
+            let handshake = TlsAcceptor::from(tls.config()).accept(stream);
             match timeout(context.settings.tls_handshake_timeout, handshake).await {
                 Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
                 failed => {
@@ -143,13 +143,7 @@ async fn open(stream: TcpStream, address: SocketAddr, context: &Context) -> Opti
     };
     let certificates = stream.certificates().map(Arc::from);
     match timeout(context.settings.preface_timeout, Socket::open(stream)).await {
-        Ok(Some(socket)) => Some((
-            socket,
-            Peer {
-                address,
-                certificates,
-            },
-        )),
+        Ok(Some(socket)) => Some((socket, Peer::new(address, certificates))),
         Ok(None) | Err(_) => {
             refused.preface.inc();
             tracing::debug!(peer = %address, "no HTTP/2 preface");

@@ -18,6 +18,33 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Its verified certificate chain, leaf first; `None` without TLS or client certificates.
     pub certificates: Option<Arc<[CertificateDer<'static>]>>,
+    /// The subject alternative names of the leaf: its URIs, then its DNS names. Empty without
+    /// a certificate.
+    pub names: Arc<[String]>,
+}
+
+impl Peer {
+    pub(super) fn new(
+        address: SocketAddr,
+        certificates: Option<Arc<[CertificateDer<'static>]>>,
+    ) -> Self {
+        let names = certificates.as_deref().and_then(<[_]>::first).map(names);
+        Self {
+            address,
+            certificates,
+            names: names.unwrap_or_default().into(),
+        }
+    }
+}
+
+/// The common name is no name: RFC 9525 §2 leaves it to old software.
+fn names(leaf: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(leaf) = webpki::EndEntityCert::try_from(leaf) else {
+        // The handshake has verified it, so it can be read.
+        return Vec::new();
+    };
+    let names = leaf.valid_uri_names().chain(leaf.valid_dns_names());
+    names.map(str::to_owned).collect()
 }
 
 /// Adds the connection's [`Peer`] to each of its requests.

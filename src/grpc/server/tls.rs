@@ -1,6 +1,9 @@
 //! TLS for the listener: 1.2 and 1.3, HTTP/2 only, client certificates when a CA is given.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use rustls::{
     RootCertStore, ServerConfig,
@@ -14,7 +17,64 @@ use super::{error::Error, settings::Settings};
 /// The only protocol offered in the handshake; a client that can only speak HTTP/1 fails there.
 const ALPN: &[u8] = b"h2";
 
-pub(super) fn config(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Error> {
+/// The certificates of the listener. They can be read again while it runs: connections
+/// that are open keep theirs, and none lives longer than its age allows.
+#[derive(Debug, Clone)]
+pub struct Tls(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+    client_certificate_required: bool,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// The files that it was read from.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Inner {
+            certificate,
+            key,
+            client_ca,
+            ..
+        } = &*self.0;
+        let pair = [certificate.clone(), key.clone()].into_iter();
+        pair.chain(client_ca.clone()).collect()
+    }
+
+    /// Reads the files again.
+    ///
+    /// # Errors
+    ///
+    /// They do not make a TLS server; the old ones serve on.
+    pub fn reload(&self) -> Result<(), Error> {
+        let Inner {
+            certificate,
+            key,
+            client_ca,
+            client_certificate_required,
+            config,
+        } = &*self.0;
+        let read = load(
+            certificate,
+            key,
+            client_ca.as_deref(),
+            *client_certificate_required,
+        )?;
+        *config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        Ok(())
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        let config = self.0.config.read();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+pub(super) fn config(settings: &Settings) -> Result<Option<Tls>, Error> {
     let certificate = settings.tls_cert_file.as_deref();
     let key = settings.tls_key_file.as_deref();
     let client_ca = settings.client_ca_file.as_deref();
@@ -25,20 +85,33 @@ pub(super) fn config(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, E
         (None, Some(_), _) => return Err(incomplete("tls_key_file", "tls_cert_file")),
         (None, None, Some(_)) => return Err(incomplete("client_ca_file", "tls_cert_file")),
     };
-    load(certificate, key, client_ca).map(Arc::new).map(Some)
+    let required = settings.require_client_certificate;
+    let config = load(certificate, key, client_ca, required)?;
+    Ok(Some(Tls(Arc::new(Inner {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        client_ca: client_ca.map(Path::to_owned),
+        client_certificate_required: required,
+        config: RwLock::new(Arc::new(config)),
+    }))))
 }
 
 fn incomplete(given: &'static str, missing: &'static str) -> Error {
     Error::Incomplete { given, missing }
 }
 
-fn load(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig, Error> {
+fn load(
+    certificate: &Path,
+    key: &Path,
+    client_ca: Option<&Path>,
+    required: bool,
+) -> Result<ServerConfig, Error> {
     // Named, not the process default: with two providers linked, rustls would panic on a guess.
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     let builder = match client_ca {
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider, required)?),
         None => builder.with_no_client_auth(),
     };
     let chain = certificates("tls_cert_file", certificate)?;
@@ -51,12 +124,17 @@ fn load(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Serv
 fn client_verifier(
     path: &Path,
     provider: Arc<CryptoProvider>,
+    required: bool,
 ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("client_ca_file", path)? {
         roots.add(certificate)?;
     }
-    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(match required {
+        true => builder.build()?,
+        false => builder.allow_unauthenticated().build()?,
+    })
 }
 
 fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
