@@ -4209,6 +4209,12 @@ pub enum ErrorReason {
     /// CANCELLED. The client ended the call, or its connection did, before there was an
     /// answer. A send may have been carried out.
     Cancelled = 36,
+    /// UNAVAILABLE, with RetryInfo. The keys that service account tokens are checked
+    /// with cannot be had now.
+    CallerKeysUnavailable = 37,
+    /// RESOURCE_EXHAUSTED, with RetryInfo. The gateway has as many calls under way, in
+    /// all or of this caller, as it takes. Nothing was done. Wait and repeat.
+    Overloaded = 38,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4254,6 +4260,8 @@ impl ErrorReason {
             Self::StreamLifetimeReached => "ERROR_REASON_STREAM_LIFETIME_REACHED",
             Self::NotOffered => "ERROR_REASON_NOT_OFFERED",
             Self::Cancelled => "ERROR_REASON_CANCELLED",
+            Self::CallerKeysUnavailable => "ERROR_REASON_CALLER_KEYS_UNAVAILABLE",
+            Self::Overloaded => "ERROR_REASON_OVERLOADED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4296,6 +4304,8 @@ impl ErrorReason {
             "ERROR_REASON_STREAM_LIFETIME_REACHED" => Some(Self::StreamLifetimeReached),
             "ERROR_REASON_NOT_OFFERED" => Some(Self::NotOffered),
             "ERROR_REASON_CANCELLED" => Some(Self::Cancelled),
+            "ERROR_REASON_CALLER_KEYS_UNAVAILABLE" => Some(Self::CallerKeysUnavailable),
+            "ERROR_REASON_OVERLOADED" => Some(Self::Overloaded),
             _ => None,
         }
     }
