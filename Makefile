@@ -21,7 +21,7 @@ EXAMPLES := $(VENV)/bin/python clients/conformance/examples.py
 GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
 # Each client carries a copy of the retry policy.
 POLICIES := clients/go/gen/policy.json clients/python/src/wecomgw/v1/policy.json \
-	clients/typescript/src/gen/policy.ts clients/rust/src/gen/policy.json
+	clients/typescript/src/gen/policy.ts
 
 # $(call say,what happens now)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
@@ -108,8 +108,8 @@ gen: $(BUF) $(GENERATORS) ## Write the generated code of the clients anew (the s
 	$(BUF) generate
 	$(BUF) generate --template buf.gen.rpc.yaml
 	touch clients/python/src/wecomgw/v1/__init__.py
-	cargo run --locked --quiet -p gen-rust -- proto clients/rust/src/gen
 	$(BUF) build -o - | $(VENV)/bin/python tools/policy.py clients/policy.json $(POLICIES)
+	cargo run --locked --quiet -p gen-rust -- proto clients/policy.json clients/rust/src/gen
 
 .PHONY: gen-check
 gen-check: gen ## Fail when the committed code of the clients is not what the contract gives
