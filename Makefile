@@ -21,7 +21,7 @@ EXAMPLES := $(VENV)/bin/python clients/conformance/examples.py
 GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
 # Each client carries a copy of the retry policy.
 POLICIES := clients/go/gen/policy.json clients/python/src/wecomgw/v1/policy.json \
-	clients/typescript/src/gen/policy.ts clients/rust/src/gen/policy.json
+	clients/typescript/src/gen/policy.ts
 
 # $(call say,what happens now)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
@@ -63,7 +63,7 @@ browser: compiler ## Log in through the example with a real browser
 	cargo test --locked --test it auth::browser -- --ignored
 
 .PHONY: torture
-torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour, as root
+torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour or more, as root
 	$(call need,strace,strace)
 	$(call need,psql,postgresql)
 	$(call say,abort at every crash point: the traps are in debug builds only)
@@ -108,8 +108,8 @@ gen: $(BUF) $(GENERATORS) ## Write the generated code of the clients anew (the s
 	$(BUF) generate
 	$(BUF) generate --template buf.gen.rpc.yaml
 	touch clients/python/src/wecomgw/v1/__init__.py
-	cargo run --locked --quiet -p gen-rust -- proto clients/rust/src/gen
 	$(BUF) build -o - | $(VENV)/bin/python tools/policy.py clients/policy.json $(POLICIES)
+	cargo run --locked --quiet -p gen-rust -- proto clients/policy.json clients/rust/src/gen
 
 .PHONY: gen-check
 gen-check: gen ## Fail when the committed code of the clients is not what the contract gives

@@ -380,6 +380,7 @@ impl Gateway {
         }
         background.spawn(reload::run(reload, secrets, reload_metrics, last.clone()));
         background.spawn(sweep(store.clone(), last.clone()));
+        background.spawn(bulk.clone().count_backlog(last.clone()));
         background.spawn(watch_store(store.clone(), health.clone(), last.clone()));
         background.spawn({
             let (health, shutdown) = (health.clone(), shutdown.clone());

@@ -12,7 +12,7 @@ LANGUAGES = ("go", "python", "java", "typescript", "rust")
 # Lines by hand; blank ones, comments and imports are not counted. Java and Rust have more: the
 # one for its form of classes, the other because tonic has neither retry nor a view of messages
 # below its stubs.
-BUDGET = {"go": 400, "python": 400, "java": 450, "typescript": 400, "rust": 660}
+BUDGET = {"go": 400, "python": 400, "java": 426, "typescript": 400, "rust": 518}
 SOURCES = {
     "go": "*.go",
     "python": "src/wecomgw/*.py",

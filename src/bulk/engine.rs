@@ -15,6 +15,9 @@ use super::trap;
 use crate::store::{Filter, Job, JobId, Store};
 use crate::wecom::Client;
 
+/// How often what is open is counted, for the metrics.
+const COUNT_INTERVAL: Duration = Duration::from_secs(15);
+
 /// Bulk jobs; clones share them.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
@@ -53,6 +56,18 @@ impl Engine {
         }
         lanes.close();
         lanes.wait().await;
+    }
+
+    /// Brings the metrics of what is open up to date, until `shutdown`.
+    pub async fn count_backlog(self, shutdown: CancellationToken) {
+        let count = async || {
+            match self.0.store.bulk_backlog().await {
+                Ok(backlog) => self.0.metrics.backlog(&backlog, now_ms()),
+                Err(error) => tracing::warn!("bulk jobs cannot be counted: {error}"),
+            }
+            tokio::time::sleep(COUNT_INTERVAL).await;
+        };
+        while shutdown.run_until_cancelled(count()).await.is_some() {}
     }
 
     /// Is cancelled when nothing can be trusted to the disk any more.

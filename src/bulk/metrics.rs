@@ -4,10 +4,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::job::{Event, PauseReason};
-use crate::store::Changes;
+use crate::store::{Backlog, Changes, JobState};
 
 /// In the order of the outcomes' numbers.
 const OUTCOMES: [&str; 7] = [
@@ -37,6 +37,11 @@ struct AppLabel {
     app: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
 /// The room's metrics; clones share their values.
 #[derive(Clone, Default)]
 pub struct Metrics {
@@ -44,6 +49,9 @@ pub struct Metrics {
     paused: Family<PauseLabel, Gauge>,
     resends: Family<AppLabel, Counter>,
     lanes_taken: Family<AppLabel, Counter>,
+    jobs: Family<StateLabel, Gauge>,
+    waiting: Family<AppLabel, Gauge>,
+    oldest_ready_age: Family<AppLabel, Gauge>,
 }
 
 impl Metrics {
@@ -69,6 +77,50 @@ impl Metrics {
             "Times that this process took the lane of an app",
             self.lanes_taken.clone(),
         );
+        registry.register(
+            "wecomgw_bulk_jobs",
+            "Open bulk jobs by state, of all replicas",
+            self.jobs.clone(),
+        );
+        registry.register(
+            "wecomgw_bulk_backlog_recipients",
+            "Items of bulk jobs without an outcome, of all replicas",
+            self.waiting.clone(),
+        );
+        registry.register_with_unit(
+            "wecomgw_bulk_oldest_ready_age",
+            "How long the batch that waits longest could have been sent, in all replicas",
+            Unit::Seconds,
+            self.oldest_ready_age.clone(),
+        );
+    }
+
+    /// Shows what is open.
+    pub(super) fn backlog(&self, backlog: &Backlog, now_ms: i64) {
+        for (state, label) in [
+            (JobState::Accepted, "accepted"),
+            (JobState::Running, "running"),
+            (JobState::Paused, "paused"),
+        ] {
+            let jobs = backlog.jobs.iter().find(|(its, _)| *its == state);
+            let jobs = jobs.map_or(0, |(_, jobs)| *jobs);
+            let gauge = self.jobs.get_or_create(&StateLabel { state: label });
+            gauge.set(i64::try_from(jobs).unwrap_or(i64::MAX));
+        }
+        // An app whose jobs have ended is not in the backlog: it has nothing.
+        self.waiting.clear();
+        self.oldest_ready_age.clear();
+        for its in &backlog.apps {
+            let app = its.app.clone();
+            let waiting = i64::try_from(its.waiting_items).unwrap_or(i64::MAX);
+            self.waiting
+                .get_or_create(&AppLabel { app: app.clone() })
+                .set(waiting);
+            let age = its.oldest_ready_ms.map_or(0, |since| now_ms - since);
+            self.oldest_ready_age
+                .get_or_create(&AppLabel { app })
+                .set(age.max(0) / 1000);
+        }
     }
 
     /// Counts what was written down.

@@ -14,11 +14,18 @@ use super::{bulk, check, dev, doctor, health, sandbox, send, serve};
 use crate::config::Sources;
 use crate::gateway::{Config, DEFAULTS};
 
-/// Variables of the commands that call a gateway, see [`GatewayArguments`]. They look
-/// like settings and are none.
+/// Variables of those who call a gateway: of the commands, see [`GatewayArguments`], and of
+/// the clients, see W5 of `clients/SPEC.md`. They look like settings and are none.
 ///
 /// [`GatewayArguments`]: super::connection::GatewayArguments
-const CLIENT_VARIABLES: [&str; 2] = [ADDRESS_VARIABLE, TOKEN_FILE_VARIABLE];
+const CLIENT_VARIABLES: [&str; 6] = [
+    ADDRESS_VARIABLE,
+    TOKEN_FILE_VARIABLE,
+    "WECOMGW_TOKEN",
+    "WECOMGW_CA_FILE",
+    "WECOMGW_CERT_FILE",
+    "WECOMGW_KEY_FILE",
+];
 
 /// A gRPC gateway to WeCom (企业微信).
 #[derive(Parser)]

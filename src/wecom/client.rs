@@ -38,6 +38,8 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// Length of the media ids in WeCom's samples
 /// (<https://developer.work.weixin.qq.com/document/path/90253>).
 const MEDIA_ID_LENGTH: usize = 44;
+/// How often the metric of the limits in use is brought up to date.
+const QUOTA_INTERVAL: Duration = Duration::from_secs(15);
 /// What callers are told to wait when WeCom cannot be reached.
 pub(super) const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 
@@ -220,7 +222,19 @@ impl Client {
     /// Keeps the app's own token fresh until `shutdown`. That of the contacts secret
     /// is fetched when it is wanted: few calls take it, and none of them is a send.
     pub async fn run(self, shutdown: CancellationToken) {
-        self.0.token.clone().run(shutdown).await;
+        let shown = shutdown.run_until_cancelled(self.show_quotas());
+        tokio::join!(self.0.token.clone().run(shutdown.clone()), shown);
+    }
+
+    /// Keeps the metric of the limits in use up to date.
+    async fn show_quotas(&self) {
+        loop {
+            let quotas = self.0.pace.quotas();
+            let used = quotas.iter().map(|quota| quota.used_ratio);
+            let most = used.fold(0.0, f64::max);
+            self.0.metrics.quota_used(self.name(), most);
+            sleep(QUOTA_INTERVAL).await;
+        }
     }
 
     /// Reads the app's secret again from `file`, and takes it when WeCom does.

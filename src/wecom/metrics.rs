@@ -1,6 +1,7 @@
 //! What this room counts. Labels are bounded: configured apps, our own paths,
 //! known errcodes.
 
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -45,6 +46,7 @@ pub struct Metrics {
     errcodes: Family<ErrcodeLabel, Counter>,
     token_refreshes: Family<RefreshLabel, Counter>,
     token_expires_at: Family<AppLabel, Gauge>,
+    quota_used_ratio: Family<AppLabel, Gauge<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -54,6 +56,7 @@ impl Default for Metrics {
             errcodes: Family::default(),
             token_refreshes: Family::default(),
             token_expires_at: Family::default(),
+            quota_used_ratio: Family::default(),
         }
     }
 }
@@ -83,6 +86,18 @@ impl Metrics {
             Unit::Seconds,
             self.token_expires_at.clone(),
         );
+        registry.register(
+            "wecomgw_quota_used_ratio",
+            "Share of the app's tightest limit that is used, 0 to 1",
+            self.quota_used_ratio.clone(),
+        );
+    }
+
+    pub(super) fn quota_used(&self, app: &str, ratio: f64) {
+        let app = app.to_owned();
+        self.quota_used_ratio
+            .get_or_create(&AppLabel { app })
+            .set(ratio);
     }
 
     pub(super) fn exchanged(&self, path: &'static str, took: Duration) {

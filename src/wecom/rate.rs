@@ -13,14 +13,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use self::logs::Logs;
 use super::auth::CorpTickets;
 use super::call::Call;
 use super::error::{Held, Scope};
 
 mod chat;
+mod logs;
 
 /// Messages from one app to one member in a minute; WeCom drops the rest.
 const MEMBER_PER_MINUTE: usize = 30;
@@ -48,9 +49,6 @@ const SHANGHAI_OFFSET_SECONDS: u64 = 8 * 3600;
 const DAY_SECONDS: u64 = 24 * 3600;
 /// Time of the member logs, in ticks: small enough to count, and 13 years in 32 bits.
 const TICK: Duration = Duration::from_millis(100);
-/// A log this short whose member was left alone for a minute may be forgotten at
-/// any time: 16 messages for each minute of quiet stay below 1000 an hour.
-const FORGETTABLE: usize = 16;
 /// Member logs are swept when they have doubled since the last sweep, and at least
 /// this many have come.
 const SWEEP_STEP: usize = 4096;
@@ -118,9 +116,8 @@ pub(super) struct Pace {
 
 #[derive(Default)]
 struct State {
-    /// When each member was sent to in the last hour, by a hash of the folded
-    /// user id. Two members that share a hash would only share a limit.
-    members: HashMap<u64, Log>,
+    /// When each member was sent to in the last hour.
+    members: Logs,
     sweep_at: usize,
     day: u64,
     day_used: u64,
@@ -154,9 +151,6 @@ impl MemberLimits {
         }
     }
 }
-
-/// Ticks at which a member was sent to; most members have one or two.
-type Log = SmallVec<[u32; 4]>;
 
 /// The paths that WeCom blocked.
 #[derive(Default)]
@@ -287,16 +281,11 @@ impl Pace {
         // Rounded up here and down when asked: never a message too many.
         let at = self.now() + 1;
         for member in members {
-            state.members.entry(self.key(member)).or_default().push(at);
+            state.members.push(self.key(member), at);
         }
         state.day_used += members.len() as u64;
         if state.members.len() > state.sweep_at {
-            state.members.retain(|_, log| {
-                let quiet = log
-                    .last()
-                    .is_none_or(|last| at.saturating_sub(*last) > ticks(MINUTE));
-                !(quiet && log.len() <= FORGETTABLE)
-            });
+            state.members.sweep(at);
             state.sweep_at = state.members.len() * 2 + SWEEP_STEP;
         }
         Ok(Ticket { at, day })
@@ -309,11 +298,7 @@ impl Pace {
         }
         let mut state = lock(&self.state);
         for member in members {
-            if let Some(log) = state.members.get_mut(&self.key(member))
-                && let Some(index) = log.iter().rposition(|at| *at == ticket.at)
-            {
-                log.remove(index);
-            }
+            state.members.remove(self.key(member), ticket.at);
         }
         if state.day == ticket.day {
             state.day_used = state.day_used.saturating_sub(members.len() as u64);
@@ -378,14 +363,7 @@ impl Pace {
         }
         let now = self.now();
         for member in members {
-            let Some(log) = state.members.get_mut(&self.key(member)) else {
-                continue;
-            };
-            let old = log
-                .iter()
-                .take_while(|at| **at + ticks(HOUR) <= now)
-                .count();
-            log.drain(..old);
+            let log = state.members.last_hour(self.key(member), now);
             for (limit, window, unit) in [(limits.minute, MINUTE, "min"), (limits.hour, HOUR, "h")]
             {
                 let Some(oldest) = log.len().checked_sub(limit).map(|index| log[index]) else {

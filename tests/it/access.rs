@@ -212,7 +212,7 @@ async fn a_certificate_lets_in_by_its_uri_then_its_dns_name_and_never_by_its_com
         path("tls.crt"),
         path("tls.key"),
         path("ca.crt"),
-        caller("mesh", "certificate = \"spiffe://example.org/billing\""),
+        caller("payroll", "certificate = \"spiffe://example.org/billing\""),
         caller("hr", "certificate = \"hr.example.org\""),
         callers(),
     );

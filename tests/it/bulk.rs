@@ -15,13 +15,18 @@ use super::harness::{APP, SandboxHandle, World, details, example, examples, from
 
 mod command;
 mod lanes;
+mod replicas;
 
 const SEND: &str = "message/send";
 
 /// A sandbox with `count` members `user0000001` and on.
 async fn crowd(count: u32) -> World {
-    let settings = Settings::demo("127.0.0.1:0".parse().unwrap()).with_crowd(count);
-    World::start_with(SandboxHandle::start_with(settings).await, "").await
+    let sandbox = SandboxHandle::start_with(crowd_settings(count)).await;
+    World::start_with(sandbox, "").await
+}
+
+fn crowd_settings(count: u32) -> Settings {
+    Settings::demo("127.0.0.1:0".parse().unwrap()).with_crowd(count)
 }
 
 fn user(number: usize) -> String {

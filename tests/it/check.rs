@@ -141,3 +141,37 @@ fn a_password_in_an_address_is_never_printed() {
         }
     }
 }
+
+/// A host may have them set for `wecomgw send` or for a client, and run a gateway too.
+#[test]
+fn variables_of_clients_are_no_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("wecomgw.toml"), APP).unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    for arguments in [
+        ["serve", "--config", "wecomgw.toml"],
+        ["dev", "--sandbox-listen", "127.0.0.1:0"],
+    ] {
+        let mut gateway = Command::new(env!("CARGO_BIN_EXE_wecomgw"));
+        for name in [
+            "ADDRESS",
+            "TOKEN",
+            "TOKEN_FILE",
+            "CA_FILE",
+            "CERT_FILE",
+            "KEY_FILE",
+        ] {
+            gateway.env(format!("WECOMGW_{name}"), "x");
+        }
+        // It gets as far as the port, which someone else has.
+        let output = gateway
+            .args(arguments)
+            .env("WECOMGW_GRPC__LISTEN", &taken)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("Another process has that port"), "{text}");
+    }
+}

@@ -101,6 +101,15 @@ impl SandboxHandle {
         }
     }
 
+    /// For a second gateway, with a life of its own.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            url: self.url.clone(),
+            http: self.http.clone(),
+            shutdown: CancellationToken::new(),
+        }
+    }
+
     /// Closes its port, as a WeCom that is gone.
     pub(crate) async fn shut(&self) {
         self.shutdown.cancel();

@@ -25,6 +25,8 @@ mod harness;
 mod media;
 mod message;
 mod overload;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod request_id;
 mod rotation;
 mod store_away;

@@ -2,6 +2,7 @@
 //! the process is, however it ends. Knows nothing of the gateway; include it with `#[path]`.
 
 #![allow(dead_code, reason = "no one user needs all of it")]
+#![allow(unreachable_pub, reason = "its users stand in different places")]
 
 use std::fs;
 use std::net::TcpListener;

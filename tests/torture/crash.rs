@@ -1,18 +1,25 @@
 //! R1 the kill loop, R2 every crash point, R14 a batch that kills its worker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+#[cfg(debug_assertions)]
 use wecomgw::grpc::pb::BulkOutcome;
 
-use crate::caller::{Caller, Order, user};
+use crate::caller::Order;
+#[cfg(debug_assertions)]
+use crate::caller::{Caller, user};
+use crate::process::TICK;
 use crate::scenario;
 use crate::world::{Engine, World, resends, some_ms};
 
 /// Members of a job of the kill loop, and groups of so many that take turns, so that nobody is
 /// sent to more than 25 times a minute.
 const GROUPS: usize = 4;
+/// How long a kill waits for the first call of a life.
+const FIRST_CALL: Duration = Duration::from_secs(2);
 
 scenario!(
     #[ignore = "minutes"]
@@ -54,6 +61,11 @@ async fn kill_loop(engine: Engine, kills: u32, items: usize) {
     };
     let killer = async {
         for _ in 0..kills {
+            // A kill before anything is sent would prove little, as often as it hits.
+            let (written, until) = (world.witness.written(), Instant::now() + FIRST_CALL);
+            while world.witness.written() == written && Instant::now() < until {
+                sleep(TICK).await;
+            }
             sleep(some_ms(50..=500)).await;
             gateway.kill();
             world.free_lane().await;
@@ -64,12 +76,14 @@ async fn kill_loop(engine: Engine, kills: u32, items: usize) {
     let (jobs, ()) = tokio::join!(jobs, killer);
     let seconds = begun.elapsed().as_secs_f32();
     let ledger = world.verify(&jobs);
+    let again = resends(&ledger);
     println!(
         "R1 {engine:?}: {kills} kills, {} jobs of {items}, {} calls, {} resends, I1-I4 hold, {seconds:.0} s",
         jobs.len(),
         ledger.len(),
-        resends(&ledger)
+        again
     );
+    assert!(again > 0, "no kill hit a call");
     assert!(seconds <= 300.0, "more than 5 minutes");
 }
 

@@ -20,7 +20,6 @@ mod crash;
 mod disk;
 mod events;
 mod load;
-#[allow(unreachable_pub, reason = "it serves other crates, too")]
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod process;

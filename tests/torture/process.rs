@@ -91,6 +91,11 @@ impl Witness {
             .collect()
     }
 
+    /// How long the ledger is: grows with each call.
+    pub(crate) fn written(&self) -> u64 {
+        std::fs::metadata(&self.ledger).unwrap().len()
+    }
+
     /// Calls by now.
     pub(crate) fn calls(&self) -> usize {
         let text = std::fs::read(&self.ledger).unwrap();
@@ -111,7 +116,6 @@ pub(crate) struct Gateway {
     settings: PathBuf,
     log: PathBuf,
     pub(crate) address: SocketAddr,
-    admin: SocketAddr,
     environment: Vec<(String, String)>,
     /// What it is started with, such as `strace`.
     pub(crate) wrapper: Vec<String>,
@@ -136,7 +140,6 @@ impl Gateway {
             settings,
             log: folder.join(format!("{name}.log")),
             address,
-            admin,
             environment: Vec::new(),
             wrapper: Vec::new(),
         }
@@ -230,14 +233,12 @@ impl Gateway {
         self.child.as_ref().expect("it runs").id()
     }
 
-    /// Resident memory now, in KiB.
-    pub(crate) fn memory_kib(&self) -> u64 {
+    /// Resident memory in KiB: `VmRSS` is that of now, `VmHWM` the most there ever was.
+    pub(crate) fn memory_kib(&self, which: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        let line = status.lines().find(|line| line.starts_with(which));
+        let mut words = line.unwrap().split_whitespace();
+        words.nth(1).unwrap().parse().unwrap()
     }
 
     /// CPU time by now. The kernel counts in hundredths of a second.
@@ -251,12 +252,6 @@ impl Gateway {
             .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
-    }
-
-    /// What `/metrics` says.
-    pub(crate) async fn metrics(&self) -> String {
-        let response = reqwest::get(format!("http://{}/metrics", self.admin)).await;
-        response.unwrap().text().await.unwrap()
     }
 
     /// The end of its log.

@@ -172,14 +172,16 @@ async fn r16() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a minute"]
+#[ignore = "two minutes"]
 async fn r17() {
+    /// Lasts longer than the restarts, of which each takes some seconds.
+    const BATCHES: usize = 2000;
     let server: &'static Server = Box::leak(Box::new(Server::start()));
-    let world = World::on_server(server, 400);
+    let world = World::on_server(server, BATCHES);
     let slow = json!({"kind": "latency_ms", "latency_ms": 200});
     world.witness.fault(slow, json!({})).await;
     let (mut gateway, caller) = world.running().await;
-    let mut order = Order::new("R17", 0..400);
+    let mut order = Order::new("R17", 0..BATCHES);
     for (number, (_, own)) in order.items.iter_mut().enumerate() {
         *own = Some(format!("R17 batch {number}"));
     }
@@ -198,6 +200,7 @@ async fn r17() {
     });
     for _ in 0..10 {
         sleep(Duration::from_secs(1)).await;
+        assert!(!follow.is_finished(), "the job ended before the restarts");
         tokio::task::spawn_blocking(|| server.crash_and_restart())
             .await
             .unwrap();

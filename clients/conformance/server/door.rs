@@ -210,6 +210,8 @@ impl Door {
         let tls = tls.map(TlsAcceptor::from);
         loop {
             let (socket, _) = listener.accept().await.unwrap();
+            // As the gateway does it.
+            socket.set_nodelay(true).unwrap();
             let (door, tls) = (Arc::clone(&self), tls.clone());
             tokio::spawn(async move {
                 match tls {

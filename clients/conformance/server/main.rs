@@ -8,7 +8,6 @@
 )]
 #![expect(
     clippy::disallowed_macros,
-    clippy::disallowed_methods,
     reason = "a program of the tests speaks to its runner by its arguments and its output"
 )]
 
@@ -24,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -83,6 +82,8 @@ async fn main() {
         .route("/cases", get(cases))
         .route("/begin/{language}/{case}", post(begin))
         .route("/end/{language}", post(end))
+        // An outcome may hold every item of a bulk job.
+        .layer(DefaultBodyLimit::disable())
         .with_state(server);
     tokio::spawn(async move { axum::serve(listener, control).await });
     // The runner holds the other end: when it dies, this ends.

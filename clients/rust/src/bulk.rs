@@ -1,6 +1,5 @@
 //! The events of a bulk job, through every cut of the stream.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::stream;
@@ -24,7 +23,7 @@ const TRIES: u64 = 5;
 #[derive(Debug)]
 pub struct BulkEvents {
     client: Client,
-    upload: Option<(BulkHeader, Arc<Vec<BulkItem>>)>,
+    upload: Arc<[SendBulkRequest]>,
     job_id: String,
     sequence: u64,
     stream: Option<Streaming<BulkEvent>>,
@@ -37,16 +36,20 @@ impl BulkEvents {
         if header.request_id.is_empty() {
             header.request_id = uuid::Uuid::new_v4().to_string();
         }
-        Self {
-            upload: Some((header, Arc::new(items))),
-            ..Self::watch(client, String::new(), 0)
-        }
+        let parts = std::iter::once(Part::Header(header)).chain(chunks(items));
+        let upload = parts.map(|part| SendBulkRequest { part: Some(part) });
+        Self::new(client, upload.collect(), String::new(), 0)
     }
 
-    pub(crate) fn watch(client: Client, job_id: String, sequence: u64) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        upload: Arc<[SendBulkRequest]>,
+        job_id: String,
+        sequence: u64,
+    ) -> Self {
         Self {
             client,
-            upload: None,
+            upload,
             job_id,
             sequence,
             stream: None,
@@ -97,49 +100,35 @@ impl BulkEvents {
 
     async fn open(&self) -> Result<Streaming<BulkEvent>, Status> {
         let mut stub = self.client.bulk();
-        let answer = match &self.upload {
-            Some((header, items)) if self.job_id.is_empty() => {
-                stub.send_bulk(requests(header.clone(), items)).await?
-            }
-            _ => {
-                let request = WatchBulkJobRequest {
-                    job_id: self.job_id.clone(),
-                    after_sequence: self.sequence,
-                };
-                stub.watch_bulk_job(request).await?
-            }
+        let answer = if self.job_id.is_empty() && !self.upload.is_empty() {
+            let upload = Arc::clone(&self.upload);
+            let requests = (0..upload.len()).map(move |index| upload[index].clone());
+            stub.send_bulk(stream::iter(requests)).await?
+        } else {
+            let request = WatchBulkJobRequest {
+                job_id: self.job_id.clone(),
+                after_sequence: self.sequence,
+            };
+            stub.watch_bulk_job(request).await?
         };
         Ok(answer.into_inner())
     }
 }
 
-/// The upload: the header, then the items in chunks.
-fn requests(
-    header: BulkHeader,
-    items: &Arc<Vec<BulkItem>>,
-) -> stream::Iter<impl Iterator<Item = SendBulkRequest> + Send + 'static> {
-    let (chunks, items) = (chunks(items), Arc::clone(items));
-    let chunks = chunks.into_iter().map(move |range| {
-        Part::Chunk(BulkChunk {
-            items: items[range].to_vec(),
-        })
-    });
-    let parts = std::iter::once(Part::Header(header)).chain(chunks);
-    stream::iter(parts.map(|part| SendBulkRequest { part: Some(part) }))
-}
-
-fn chunks(items: &[BulkItem]) -> Vec<Range<usize>> {
-    let (mut chunks, mut start, mut size) = (Vec::new(), 0, 0);
-    for (index, item) in items.iter().enumerate() {
+fn chunks(items: Vec<BulkItem>) -> Vec<Part> {
+    let (mut chunks, mut size) = (Vec::<BulkChunk>::new(), 0);
+    for item in items {
         let length = item.encoded_len();
-        if index > start && (index - start == CHUNK_ITEMS || size + length > CHUNK_BYTES) {
-            chunks.push(start..index);
-            (start, size) = (index, 0);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.items.len() < CHUNK_ITEMS && size + length <= CHUNK_BYTES => {
+                chunk.items.push(item);
+                size += length;
+            }
+            _ => {
+                chunks.push(BulkChunk { items: vec![item] });
+                size = length;
+            }
         }
-        size += length;
     }
-    if start < items.len() {
-        chunks.push(start..items.len());
-    }
-    chunks
+    chunks.into_iter().map(Part::Chunk).collect()
 }

@@ -5,18 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use crate::BulkEvents;
 use crate::through::Through;
-use crate::v1::app_chat_service_client::AppChatServiceClient;
-use crate::v1::auth_service_client::AuthServiceClient;
-use crate::v1::bulk_service_client::BulkServiceClient;
-use crate::v1::gateway_service_client::GatewayServiceClient;
-use crate::v1::media_service_client::MediaServiceClient;
-use crate::v1::message_service_client::MessageServiceClient;
-use crate::v1::user_service_client::UserServiceClient;
 use crate::v1::{BulkHeader, BulkItem};
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
@@ -62,91 +55,60 @@ impl Default for Options {
 }
 
 /// Why a client could not be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct InvalidOptions(String);
-
-impl fmt::Display for InvalidOptions {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidOptions {}
 
 /// A gateway: one connection, and a stub for each service. Clones share the connection.
 #[derive(Clone, Debug)]
-pub struct Client {
-    through: Through,
-}
+pub struct Client(Through);
 
 impl Client {
     /// Makes a client, within a tokio runtime; the connection itself is made by the first call.
     /// `address` is `host:port`, or `https://host:port` for TLS.
-    pub fn connect(address: &str, options: Options) -> Result<Self, InvalidOptions> {
-        let (secure, host, port) = parse(address).ok_or_else(|| {
+    pub fn connect(address: &str, mut options: Options) -> Result<Self, InvalidOptions> {
+        let url = parse(address).ok_or_else(|| {
             invalid(format!(
                 "not an address: {address:?}; write host:port or https://host:port"
             ))
         })?;
-        let Options {
-            token,
-            ca,
-            cert,
-            key,
-            insecure_token,
-            timeout,
-            retry,
-            headers: more,
-        } = options;
-        if !secure && (ca.is_some() || cert.is_some() || key.is_some()) {
+        let tls = tls(&mut options)?;
+        let secure = url.scheme_str() == Some("https");
+        if !secure && tls.is_some() {
             return Err(invalid("certificates need an https:// address"));
         }
-        if !token.is_empty() && !secure && !insecure_token && !loopback(host) {
-            return Err(invalid(format!(
-                "the token would go to {host} in the clear; use https://"
-            )));
+        if !options.token.is_empty() {
+            if !secure && !options.insecure_token && !loopback(&url) {
+                return Err(invalid(format!(
+                    "the token would go to {url} in the clear; use https://"
+                )));
+            }
+            let bearer = format!("Bearer {}", options.token);
+            options.headers.push(("authorization".to_owned(), bearer));
         }
-        let scheme = if secure { "https" } else { "http" };
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{host}:{port}"))
-            .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
+        let mut headers = HeaderMap::new();
+        for (name, value) in &options.headers {
+            let mut value = HeaderValue::try_from(value)
+                .map_err(|_| invalid(format!("{name} has characters that no header takes")))?;
+            value.set_sensitive(name == "authorization");
+            headers.insert(HeaderName::try_from(name).map_err(invalid)?, value);
+        }
+        let mut endpoint = Endpoint::from(url)
+            .user_agent(USER_AGENT)
             .map_err(invalid)?
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         if secure {
-            let mut tls = match ca {
-                Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
-                None => ClientTlsConfig::new().with_native_roots(),
-            };
-            match (cert, key) {
-                (None, None) => {}
-                (Some(cert), Some(key)) => tls = tls.identity(Identity::from_pem(cert, key)),
-                _ => return Err(invalid("cert and key go together")),
-            }
+            let tls = tls.unwrap_or_else(|| ClientTlsConfig::new().with_native_roots());
             endpoint = endpoint.tls_config(tls).map_err(invalid)?;
         }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &more {
-            let name = HeaderName::try_from(name).map_err(invalid)?;
-            headers.insert(name, HeaderValue::try_from(value).map_err(invalid)?);
-        }
-        if !token.is_empty() {
-            let value = HeaderValue::try_from(format!("Bearer {token}"));
-            let mut value =
-                value.map_err(|_| invalid("the token has characters that no header takes"))?;
-            value.set_sensitive(true);
-            headers.insert("authorization", value);
-        }
-        let inner = endpoint.connect_lazy();
-        let failures = Arc::default();
-        Ok(Self {
-            through: Through {
-                inner,
-                headers,
-                timeout,
-                retry,
-                failures,
-            },
-        })
+        Ok(Self(Through {
+            inner: endpoint.connect_lazy(),
+            headers,
+            timeout: options.timeout,
+            retry: options.retry,
+            failures: Arc::default(),
+        }))
     }
 
     /// Makes a client from `WECOMGW_ADDRESS`, `WECOMGW_TOKEN` or `WECOMGW_TOKEN_FILE`,
@@ -162,17 +124,14 @@ impl Client {
     /// As [`Client::from_env`], from variables that `get` gives.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidOptions> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
-        let read = |name: &str| match get(name) {
-            None => Ok(None),
-            Some(path) => match std::fs::read(&path) {
-                Ok(content) => Ok(Some(content)),
-                Err(error) => Err(invalid(format!("{name}: {path}: {error}"))),
-            },
+        let read = |name: &str| {
+            let content = get(name).map(std::fs::read).transpose();
+            content.map_err(|error| invalid(format!("{name}: {error}")))
         };
-        let token_file = read("WECOMGW_TOKEN_FILE")?.unwrap_or_default();
-        let token_file = String::from_utf8_lossy(&token_file).trim().to_owned();
+        let file = read("WECOMGW_TOKEN_FILE")?.unwrap_or_default();
+        let file = String::from_utf8_lossy(&file).trim().to_owned();
         let options = Options {
-            token: get("WECOMGW_TOKEN").unwrap_or(token_file),
+            token: get("WECOMGW_TOKEN").unwrap_or(file),
             ca: read("WECOMGW_CA_FILE")?,
             cert: read("WECOMGW_CERT_FILE")?,
             key: read("WECOMGW_KEY_FILE")?,
@@ -184,42 +143,7 @@ impl Client {
 
     /// The channel that the stubs share.
     pub fn channel(&self) -> Through {
-        self.through.clone()
-    }
-
-    /// Group chats.
-    pub fn app_chats(&self) -> AppChatServiceClient<Through> {
-        AppChatServiceClient::new(self.channel())
-    }
-
-    /// Logins.
-    pub fn auth(&self) -> AuthServiceClient<Through> {
-        AuthServiceClient::new(self.channel())
-    }
-
-    /// Sends to very many; see [`Client::send_bulk`].
-    pub fn bulk(&self) -> BulkServiceClient<Through> {
-        BulkServiceClient::new(self.channel())
-    }
-
-    /// The gateway itself.
-    pub fn gateway(&self) -> GatewayServiceClient<Through> {
-        GatewayServiceClient::new(self.channel())
-    }
-
-    /// Media files.
-    pub fn media(&self) -> MediaServiceClient<Through> {
-        MediaServiceClient::new(self.channel())
-    }
-
-    /// Messages.
-    pub fn messages(&self) -> MessageServiceClient<Through> {
-        MessageServiceClient::new(self.channel())
-    }
-
-    /// Members.
-    pub fn users(&self) -> UserServiceClient<Through> {
-        UserServiceClient::new(self.channel())
+        self.0.clone()
     }
 
     /// Uploads items and gives the events of their job, each once, through every cut. Leaving
@@ -230,7 +154,7 @@ impl Client {
 
     /// Gives the events of a job behind a sequence, each once, through every cut.
     pub fn watch_bulk(&self, job_id: impl Into<String>, after_sequence: u64) -> BulkEvents {
-        BulkEvents::watch(self.clone(), job_id.into(), after_sequence)
+        BulkEvents::new(self.clone(), [].into(), job_id.into(), after_sequence)
     }
 }
 
@@ -238,25 +162,41 @@ fn invalid(reason: impl fmt::Display) -> InvalidOptions {
     InvalidOptions(reason.to_string())
 }
 
-/// Whether TLS is spoken, host and port.
-fn parse(address: &str) -> Option<(bool, &str, u16)> {
-    let (secure, rest) = match address.split_once("://") {
-        Some(("https", rest)) => (true, rest),
-        Some(("http", rest)) => (false, rest),
-        Some(_) => return None,
-        None => (false, address),
+/// What TLS is spoken with, when the options say.
+fn tls(options: &mut Options) -> Result<Option<ClientTlsConfig>, InvalidOptions> {
+    let (ca, cert, key) = (options.ca.take(), options.cert.take(), options.key.take());
+    if cert.is_some() != key.is_some() {
+        return Err(invalid("cert and key go together"));
+    }
+    if ca.is_none() && cert.is_none() {
+        return Ok(None);
+    }
+    let mut tls = match ca {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
+        None => ClientTlsConfig::new().with_native_roots(),
     };
-    let (host, port) = rest.strip_suffix('/').unwrap_or(rest).rsplit_once(':')?;
-    let inside = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let bad = |letter: char| "[]/@?#".contains(letter) || letter.is_whitespace();
-    let plain = inside.is_some() || !host.contains(':');
-    let good = plain && !host.is_empty() && !inside.unwrap_or(host).contains(bad);
-    Some((secure, host, port.parse().ok()?)).filter(|_| good)
+    if let Some((cert, key)) = cert.zip(key) {
+        tls = tls.identity(Identity::from_pem(cert, key));
+    }
+    Ok(Some(tls))
 }
 
-fn loopback(host: &str) -> bool {
+fn parse(address: &str) -> Option<Uri> {
+    let scheme = if address.contains("://") {
+        ""
+    } else {
+        "http://"
+    };
+    let url: Uri = format!("{scheme}{address}").parse().ok()?;
+    let good = matches!(url.scheme_str(), Some("http" | "https"))
+        && url.path_and_query().is_none_or(|path| path == "/")
+        && url.authority().is_some_and(|to| !to.as_str().contains('@'))
+        && url.host().is_some_and(|host| !host.is_empty());
+    (good && url.port().is_some()).then_some(url)
+}
+
+fn loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
     let ip = host.trim_matches(['[', ']']).parse();
     host == "localhost" || ip.is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

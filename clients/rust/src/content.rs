@@ -2,82 +2,69 @@
 
 use crate::v1::{self as pb, Content, Recipients, content::Kind};
 
-fn content(kind: Kind) -> Content {
-    Content { kind: Some(kind) }
+macro_rules! content {
+    ($(#[$doc:meta])* $name:ident($($field:ident),+) -> $kind:ident) => {
+        $(#[$doc])*
+        #[allow(clippy::needless_update, reason = "some kinds have no other field")]
+        pub fn $name($($field: impl Into<String>),+) -> Content {
+            let made = pb::$kind { $($field: $field.into(),)+ ..Default::default() };
+            Content { kind: Some(Kind::$kind(made)) }
+        }
+    };
 }
 
-fn media(media_id: impl Into<String>) -> Option<pb::Media> {
-    let source = pb::media::Source::MediaId(media_id.into());
-    Some(pb::Media {
-        source: Some(source),
-    })
-}
-
-/// Plain text.
-pub fn text(text: impl Into<String>) -> Content {
-    content(Kind::Text(pb::Text {
-        content: text.into(),
-        ..Default::default()
-    }))
-}
-
-/// Text in WeCom's subset of Markdown.
-pub fn markdown(text: impl Into<String>) -> Content {
-    content(Kind::Markdown(pb::Markdown {
-        content: text.into(),
-    }))
-}
-
-/// A card of title, description and link.
-pub fn text_card(
-    title: impl Into<String>,
-    description: impl Into<String>,
-    url: impl Into<String>,
-) -> Content {
-    content(Kind::TextCard(pb::TextCard {
-        title: title.into(),
-        description: description.into(),
-        url: url.into(),
-        ..Default::default()
-    }))
-}
+content!(
+    /// Plain text.
+    text(content) -> Text
+);
+content!(
+    /// Text in WeCom's subset of Markdown.
+    markdown(content) -> Markdown
+);
+content!(
+    /// A card of title, description and link.
+    text_card(title, description, url) -> TextCard
+);
 
 /// A picture that was uploaded.
 pub fn image(media_id: impl Into<String>) -> Content {
-    content(Kind::Image(pb::Image {
-        media: media(media_id),
-    }))
+    let media = media(media_id.into());
+    let kind = Some(Kind::Image(pb::Image { media }));
+    Content { kind }
 }
 
 /// A file that was uploaded.
 pub fn file(media_id: impl Into<String>) -> Content {
-    content(Kind::File(pb::File {
-        media: media(media_id),
-    }))
+    let media = media(media_id.into());
+    let kind = Some(Kind::File(pb::File { media }));
+    Content { kind }
+}
+
+fn media(id: String) -> Option<pb::Media> {
+    let source = Some(pb::media::Source::MediaId(id));
+    Some(pb::Media { source })
 }
 
 /// These members.
 pub fn users<I: Into<String>>(user_ids: impl IntoIterator<Item = I>) -> Recipients {
-    Recipients {
-        user_ids: user_ids.into_iter().map(Into::into).collect(),
-        ..Default::default()
-    }
+    let mut recipients = Recipients::default();
+    let user_ids = user_ids.into_iter().map(Into::into);
+    recipients.user_ids.extend(user_ids);
+    recipients
 }
 
 /// The members of these departments.
 pub fn departments(department_ids: impl IntoIterator<Item = u32>) -> Recipients {
-    Recipients {
-        department_ids: department_ids.into_iter().collect(),
-        ..Default::default()
-    }
+    let mut recipients = Recipients::default();
+    recipients.department_ids.extend(department_ids);
+    recipients
 }
 
 /// The members with these tags.
 pub fn tags(tag_ids: impl IntoIterator<Item = u32>) -> Recipients {
-    Recipients {
-        tag_ids: tag_ids.into_iter().collect(),
-        ..Default::default()
-    }
+    let mut recipients = Recipients::default();
+    recipients.tag_ids.extend(tag_ids);
+    recipients
 }
 
 /// Everyone whom the app can see.

@@ -14,8 +14,9 @@ mod through;
 pub use bulk::BulkEvents;
 pub use client::{Client, InvalidOptions, Options};
 pub use content::{departments, everyone, file, image, markdown, tags, text, text_card, users};
-pub use error::{FieldViolation, GatewayError};
+pub use error::GatewayError;
 pub use through::Through;
+pub use tonic_types::FieldViolation;
 
 /// The contract, generated from `proto/`.
 #[allow(

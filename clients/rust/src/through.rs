@@ -1,85 +1,38 @@
 //! A channel that adds to each call what every call needs.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use prost::Message as _;
-use serde_json::Value;
+use prost::Message;
 use tokio::time::Instant;
 use tonic::body::Body;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Error};
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt as _};
 
 use crate::error::{REPEATABLE, REQUEST_ID};
-use crate::v1::SendMessageRequest;
+use crate::v1;
 
 const TIMEOUT: &str = "grpc-timeout";
 /// Bytes before a message: a flag and the length.
 const PREFIX: usize = 5;
-/// The one method whose request takes a request_id.
-const SEND_MESSAGE: &str = "/wecomgw.v1.MessageService/SendMessage";
-
-static POLICY: LazyLock<Policy> = LazyLock::new(Policy::read);
-
-/// `gen/policy.json`, as far as it is read here.
-struct Policy {
-    repeatable: HashSet<String>,
-    once: HashSet<String>,
-    attempts: u64,
-    tokens: f64,
-    token_ratio: f64,
-    first_wait: f64,
-    longest_wait: f64,
-    multiplier: f64,
-}
-
-impl Policy {
-    fn read() -> Self {
-        let policy: Value = serde_json::from_str(include_str!("gen/policy.json"))
-            .expect("generated, and read by every test");
-        let methods = |index: usize| {
-            let names = policy["methodConfig"][index]["name"].as_array();
-            let path = |name: &Value| {
-                let text = |key: &str| name[key].as_str().unwrap_or_default().to_owned();
-                format!("/{}/{}", text("service"), text("method"))
-            };
-            names.into_iter().flatten().map(path).collect()
-        };
-        let retry = &policy["methodConfig"][0]["retryPolicy"];
-        let seconds = |key: &str| {
-            let text = retry[key].as_str().unwrap_or_default();
-            text.trim_end_matches('s').parse().unwrap_or_default()
-        };
-        Self {
-            repeatable: methods(0),
-            once: methods(1),
-            attempts: retry["maxAttempts"].as_u64().unwrap_or(1),
-            tokens: policy["retryThrottling"]["maxTokens"]
-                .as_f64()
-                .unwrap_or_default(),
-            token_ratio: policy["retryThrottling"]["tokenRatio"]
-                .as_f64()
-                .unwrap_or_default(),
-            first_wait: seconds("initialBackoff"),
-            longest_wait: seconds("maxBackoff"),
-            multiplier: retry["backoffMultiplier"].as_f64().unwrap_or(1.0),
-        }
-    }
-}
+/// The units of `grpc-timeout`, and what they are in seconds.
+const UNITS: &str = "HMSmun";
+const SECONDS: [f64; 6] = [3600.0, 60.0, 1.0, 1e-3, 1e-6, 1e-9];
 
 /// A random wait before another attempt.
 pub(crate) fn wait(attempt: u64) -> Duration {
     let exponent = i32::try_from(attempt).unwrap_or(i32::MAX).saturating_sub(1);
-    let bound = POLICY.first_wait * POLICY.multiplier.powi(exponent);
-    Duration::from_secs_f64(fastrand::f64() * bound.min(POLICY.longest_wait))
+    let bound = v1::FIRST_WAIT_SECONDS * v1::MULTIPLIER.powi(exponent);
+    Duration::from_secs_f64(fastrand::f64() * bound.min(v1::LONGEST_WAIT_SECONDS))
 }
 
 /// The channel of the stubs.
@@ -105,81 +58,75 @@ impl Service<Request<Body>> for Through {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let this = self.clone();
+        request.headers_mut().extend(this.headers.clone());
         Box::pin(async move {
-            for (name, value) in &this.headers {
-                request.headers_mut().insert(name, value.clone());
-            }
             let path = request.uri().path();
-            let repeatable = POLICY.repeatable.contains(path);
-            if repeatable || POLICY.once.contains(path) {
-                let status = match this.unary(request, repeatable).await {
-                    Ok(response) => return Ok(response),
-                    Err(status) => status,
-                };
-                return Ok(status.into_http());
-            }
-            match this.inner.oneshot(request).await {
-                Ok(response) => Ok(response),
-                Err(error) => Ok(to_status(error).into_http()),
-            }
+            let repeatable = v1::REPEATABLE.contains(&path);
+            let answer = if repeatable || v1::ONCE.contains(&path) {
+                this.unary(request, repeatable).await
+            } else {
+                this.inner.oneshot(request).await.map_err(to_status)
+            };
+            Ok(answer.unwrap_or_else(Status::into_http))
         })
     }
 }
 
 impl Through {
-    async fn unary(
-        self,
-        request: Request<Body>,
-        repeatable: bool,
-    ) -> Result<Response<Body>, Status> {
-        let (mut head, body) = request.into_parts();
+    async fn unary(self, request: Request<Body>, safe: bool) -> Result<Response<Body>, Status> {
+        let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
-        let (body, id) = with_request_id(head.uri.path(), body);
+        let (body, id) = v1::with_request_id(head.uri.path(), body);
         let timeout = head.headers.get(TIMEOUT).and_then(duration);
         let deadline = Instant::now() + timeout.unwrap_or(self.timeout);
-        let mut attempt = 1;
-        loop {
-            let left = deadline
-                .saturating_duration_since(Instant::now())
-                .as_millis();
-            let value = HeaderValue::try_from(format!("{left}m")).expect("digits and a letter");
-            head.headers.insert(TIMEOUT, value);
-            let request = Request::from_parts(head.clone(), Body::new(Full::new(body.clone())));
-            let answer = tokio::time::timeout_at(deadline, self.attempt(request)).await;
-            let expired = |_| Err(Status::deadline_exceeded("the deadline passed"));
-            let mut status = match answer.unwrap_or_else(expired) {
-                Ok(response) => {
-                    self.count(-POLICY.token_ratio);
-                    return Ok(response);
-                }
-                Err(status) => status,
-            };
-            let away = status.code() == Code::Unavailable;
-            let failures = self.count(if away { 1.0 } else { 0.0 });
-            let calm = failures < POLICY.tokens / 2.0;
-            if !(self.retry && repeatable && away && calm && attempt < POLICY.attempts) {
-                if let Ok(id) = id.parse() {
-                    status.metadata_mut().insert(REQUEST_ID, id);
-                }
-                if repeatable && let Ok(mark) = "1".parse() {
-                    status.metadata_mut().insert(REPEATABLE, mark);
-                }
-                return Err(status);
+        let attempts = self.attempts(head, body, deadline, safe);
+        let passed = |_| Err(Status::deadline_exceeded("the deadline passed"));
+        let answer = tokio::time::timeout_at(deadline, attempts).await;
+        answer.unwrap_or_else(passed).map_err(|mut status| {
+            if let Ok(id) = id.parse() {
+                status.metadata_mut().insert(REQUEST_ID, id);
             }
-            tokio::time::sleep_until(deadline.min(Instant::now() + wait(attempt))).await;
+            if safe {
+                let mark = MetadataValue::from_static("1");
+                status.metadata_mut().insert(REPEATABLE, mark);
+            }
+            status
+        })
+    }
+
+    async fn attempts(
+        &self,
+        mut head: Parts,
+        body: Bytes,
+        deadline: Instant,
+        safe: bool,
+    ) -> Result<Response<Body>, Status> {
+        let mut attempt = 0;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = HeaderValue::try_from(format!("{}m", left.as_millis()));
+            let left = left.expect("digits and a letter");
+            head.headers.insert(TIMEOUT, left);
+            let body = Body::new(Full::new(body.clone()));
+            let answer = self.attempt(Request::from_parts(head.clone(), body)).await;
             attempt += 1;
+            let failures = match &answer {
+                Ok(_) => self.count(-v1::TOKEN_RATIO),
+                Err(status) if status.code() == Code::Unavailable => self.count(1.0),
+                Err(_) => return answer,
+            };
+            let calm = failures < v1::TOKENS / 2.0;
+            if answer.is_ok() || !(safe && self.retry && calm && attempt < v1::ATTEMPTS) {
+                return answer;
+            }
+            tokio::time::sleep(wait(attempt)).await;
         }
     }
 
     /// One attempt, with its whole answer.
     async fn attempt(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
-        let response = self
-            .inner
-            .clone()
-            .oneshot(request)
-            .await
-            .map_err(to_status)?;
-        let (head, body) = response.into_parts();
+        let response = self.inner.clone().oneshot(request).await;
+        let (head, body) = response.map_err(to_status)?.into_parts();
         let body = body.collect().await?;
         let found = Status::from_header_map(&head.headers)
             .or_else(|| Status::from_header_map(body.trailers()?));
@@ -191,29 +138,33 @@ impl Through {
 
     fn count(&self, failures: f64) -> f64 {
         let mut count = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        *count = (*count + failures).clamp(0.0, POLICY.tokens);
+        *count = (*count + failures).clamp(0.0, v1::TOKENS);
         *count
     }
 }
 
-/// The body, with a request_id where it should have one, and that id.
-fn with_request_id(path: &str, body: Bytes) -> (Bytes, String) {
-    if path != SEND_MESSAGE || body.len() < PREFIX || body[0] != 0 {
-        return (body, String::new());
-    }
-    let Ok(mut message) = SendMessageRequest::decode(body.slice(PREFIX..)) else {
+/// A message with a request_id.
+pub(crate) trait HasRequestId: Message + Default {
+    fn request_id(&mut self) -> &mut String;
+}
+
+/// The body of a call, with a request_id, and that id.
+pub(crate) fn fill<M: HasRequestId>(body: Bytes) -> (Bytes, String) {
+    let plain = body.first() == Some(&0) && body.len() >= PREFIX;
+    let Some(Ok(mut message)) = plain.then(|| M::decode(&body[PREFIX..])) else {
         return (body, String::new());
     };
-    if !message.request_id.is_empty() {
-        return (body, message.request_id);
+    if !message.request_id().is_empty() {
+        return (body, message.request_id().clone());
     }
-    message.request_id = uuid::Uuid::new_v4().to_string();
-    let mut filled = BytesMut::with_capacity(PREFIX + message.encoded_len());
+    *message.request_id() = uuid::Uuid::new_v4().to_string();
+    let encoded = message.encode_to_vec();
+    let mut filled = BytesMut::with_capacity(PREFIX + encoded.len());
     filled.put_u8(0);
     // What is longer than 4 GiB could not be framed before either.
-    filled.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
-    filled.put(message.encode_to_vec().as_slice());
-    (filled.freeze(), message.request_id)
+    filled.put_u32(u32::try_from(encoded.len()).unwrap_or(u32::MAX));
+    filled.put(encoded.as_slice());
+    (filled.freeze(), message.request_id().clone())
 }
 
 /// tonic tells a deadline that passed as a cancellation.
@@ -227,14 +178,8 @@ fn to_status(error: Error) -> Status {
 
 /// What `grpc-timeout` says.
 fn duration(value: &HeaderValue) -> Option<Duration> {
-    let (number, unit) = value.to_str().ok()?.split_at_checked(value.len() - 1)?;
-    let number: u64 = number.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(number * 3600),
-        "M" => Duration::from_secs(number * 60),
-        "S" => Duration::from_secs(number),
-        "m" => Duration::from_millis(number),
-        "u" => Duration::from_micros(number),
-        _ => Duration::from_nanos(number),
-    })
+    let value = value.to_str().ok()?;
+    let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let seconds = number.parse::<f64>().ok()? * SECONDS[UNITS.find(unit)?];
+    Duration::try_from_secs_f64(seconds).ok()
 }

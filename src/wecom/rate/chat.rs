@@ -11,10 +11,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    HOUR, Held, Log, MINUTE, Pace, QuotaState, SWEEP_STEP, Scope, TICK, lock, shanghai_day, ticks,
+    HOUR, Held, MINUTE, Pace, QuotaState, SWEEP_STEP, Scope, TICK, lock, shanghai_day, ticks,
     until_shanghai_midnight,
 };
 use crate::wecom::call::ChatShare;
@@ -93,8 +94,8 @@ pub(super) struct Members {
 
 #[derive(Default)]
 struct Member {
-    /// When, in the last minute.
-    log: Log,
+    /// When, in the last minute, in ticks; mostly once or twice.
+    log: SmallVec<[u32; 4]>,
     today: Daily,
 }
 

@@ -12,7 +12,9 @@ use super::super::harness::{APP, SandboxHandle, World};
 use super::{SEND, crowd, finish, header, outcomes, text_header, to_users, totals, upload, user};
 
 /// The sandbox's calls of message/send that took effect, and how often each member got one.
-async fn deliveries(sandbox: &SandboxHandle) -> std::collections::HashMap<String, usize> {
+pub(super) async fn deliveries(
+    sandbox: &SandboxHandle,
+) -> std::collections::HashMap<String, usize> {
     let mut deliveries = std::collections::HashMap::new();
     for message in sandbox.messages().await {
         for user in message["delivered_to"].as_array().unwrap() {

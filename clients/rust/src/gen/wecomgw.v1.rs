@@ -4209,6 +4209,12 @@ pub enum ErrorReason {
     /// CANCELLED. The client ended the call, or its connection did, before there was an
     /// answer. A send may have been carried out.
     Cancelled = 36,
+    /// UNAVAILABLE, with RetryInfo. The keys that service account tokens are checked
+    /// with cannot be had now.
+    CallerKeysUnavailable = 37,
+    /// RESOURCE_EXHAUSTED, with RetryInfo. The gateway has as many calls under way, in
+    /// all or of this caller, as it takes. Nothing was done. Wait and repeat.
+    Overloaded = 38,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4254,6 +4260,8 @@ impl ErrorReason {
             Self::StreamLifetimeReached => "ERROR_REASON_STREAM_LIFETIME_REACHED",
             Self::NotOffered => "ERROR_REASON_NOT_OFFERED",
             Self::Cancelled => "ERROR_REASON_CANCELLED",
+            Self::CallerKeysUnavailable => "ERROR_REASON_CALLER_KEYS_UNAVAILABLE",
+            Self::Overloaded => "ERROR_REASON_OVERLOADED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4296,6 +4304,8 @@ impl ErrorReason {
             "ERROR_REASON_STREAM_LIFETIME_REACHED" => Some(Self::StreamLifetimeReached),
             "ERROR_REASON_NOT_OFFERED" => Some(Self::NotOffered),
             "ERROR_REASON_CANCELLED" => Some(Self::Cancelled),
+            "ERROR_REASON_CALLER_KEYS_UNAVAILABLE" => Some(Self::CallerKeysUnavailable),
+            "ERROR_REASON_OVERLOADED" => Some(Self::Overloaded),
             _ => None,
         }
     }
@@ -5656,5 +5666,103 @@ pub mod message_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+    }
+}
+pub(crate) const REPEATABLE: &[&str] = &[
+    "/wecomgw.v1.AppChatService/GetChat",
+    "/wecomgw.v1.AppChatService/UpdateChat",
+    "/wecomgw.v1.UserService/GetUser",
+    "/wecomgw.v1.UserService/ResolveUserId",
+    "/wecomgw.v1.UserService/ConvertToOpenId",
+    "/wecomgw.v1.UserService/ConvertToUserId",
+    "/wecomgw.v1.UserService/ListDepartments",
+    "/wecomgw.v1.UserService/GetDepartment",
+    "/wecomgw.v1.UserService/ListTags",
+    "/wecomgw.v1.UserService/GetTag",
+    "/wecomgw.v1.AuthService/BuildLoginUrl",
+    "/wecomgw.v1.AuthService/Login",
+    "/wecomgw.v1.AuthService/VerifySession",
+    "/wecomgw.v1.AuthService/Logout",
+    "/wecomgw.v1.AuthService/GetUserDetail",
+    "/wecomgw.v1.AuthService/SignJsSdk",
+    "/wecomgw.v1.AuthService/GetAccessToken",
+    "/wecomgw.v1.BulkService/GetBulkJob",
+    "/wecomgw.v1.BulkService/ListBulkJobs",
+    "/wecomgw.v1.BulkService/CancelBulkJob",
+    "/wecomgw.v1.BulkService/RecallBulkJob",
+    "/wecomgw.v1.GatewayService/GetServerInfo",
+    "/wecomgw.v1.GatewayService/ListApps",
+    "/wecomgw.v1.GatewayService/DiagnoseApp",
+    "/wecomgw.v1.MessageService/SendMessage",
+    "/wecomgw.v1.MessageService/ValidateMessage",
+    "/wecomgw.v1.MessageService/RecallMessage",
+    "/wecomgw.v1.MessageService/UpdateTaskCard",
+    "/wecomgw.v1.MessageService/GetSendStatistics",
+];
+pub(crate) const ONCE: &[&str] = &[
+    "/wecomgw.v1.AppChatService/CreateChat",
+    "/wecomgw.v1.AppChatService/SendChatMessage",
+    "/wecomgw.v1.GatewayService/CallApi",
+    "/wecomgw.v1.MessageService/UpdateTemplateCard",
+];
+pub(crate) const ATTEMPTS: u64 = 4_u64;
+pub(crate) const FIRST_WAIT_SECONDS: f64 = 0.1_f64;
+pub(crate) const LONGEST_WAIT_SECONDS: f64 = 1_f64;
+pub(crate) const MULTIPLIER: f64 = 2_f64;
+pub(crate) const TOKENS: f64 = 10_f64;
+pub(crate) const TOKEN_RATIO: f64 = 0.1_f64;
+impl crate::Client {
+    /// The stub of AppChatService.
+    pub fn app_chats(&self) -> app_chat_service_client::AppChatServiceClient<crate::Through> {
+        app_chat_service_client::AppChatServiceClient::new(self.channel())
+    }
+    /// The stub of UserService.
+    pub fn users(&self) -> user_service_client::UserServiceClient<crate::Through> {
+        user_service_client::UserServiceClient::new(self.channel())
+    }
+    /// The stub of AuthService.
+    pub fn auth(&self) -> auth_service_client::AuthServiceClient<crate::Through> {
+        auth_service_client::AuthServiceClient::new(self.channel())
+    }
+    /// The stub of BulkService.
+    pub fn bulk(&self) -> bulk_service_client::BulkServiceClient<crate::Through> {
+        bulk_service_client::BulkServiceClient::new(self.channel())
+    }
+    /// The stub of GatewayService.
+    pub fn gateway(&self) -> gateway_service_client::GatewayServiceClient<crate::Through> {
+        gateway_service_client::GatewayServiceClient::new(self.channel())
+    }
+    /// The stub of MediaService.
+    pub fn media(&self) -> media_service_client::MediaServiceClient<crate::Through> {
+        media_service_client::MediaServiceClient::new(self.channel())
+    }
+    /// The stub of MessageService.
+    pub fn messages(&self) -> message_service_client::MessageServiceClient<crate::Through> {
+        message_service_client::MessageServiceClient::new(self.channel())
+    }
+}
+impl crate::through::HasRequestId for BulkHeader {
+    fn request_id(&mut self) -> &mut ::prost::alloc::string::String {
+        &mut self.request_id
+    }
+}
+impl crate::through::HasRequestId for BulkJob {
+    fn request_id(&mut self) -> &mut ::prost::alloc::string::String {
+        &mut self.request_id
+    }
+}
+impl crate::through::HasRequestId for SendMessageRequest {
+    fn request_id(&mut self) -> &mut ::prost::alloc::string::String {
+        &mut self.request_id
+    }
+}
+/// The body of a call, with a request_id where the method takes one, and that id.
+pub(crate) fn with_request_id(
+    path: &str,
+    body: ::prost::bytes::Bytes,
+) -> (::prost::bytes::Bytes, ::prost::alloc::string::String) {
+    match path {
+        "/wecomgw.v1.MessageService/SendMessage" => crate::through::fill::<SendMessageRequest>(body),
+        _ => (body, ::prost::alloc::string::String::new()),
     }
 }

@@ -142,6 +142,12 @@ const (
 	// CANCELLED. The client ended the call, or its connection did, before there was an
 	// answer. A send may have been carried out.
 	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 36
+	// UNAVAILABLE, with RetryInfo. The keys that service account tokens are checked
+	// with cannot be had now.
+	ErrorReason_ERROR_REASON_CALLER_KEYS_UNAVAILABLE ErrorReason = 37
+	// RESOURCE_EXHAUSTED, with RetryInfo. The gateway has as many calls under way, in
+	// all or of this caller, as it takes. Nothing was done. Wait and repeat.
+	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 38
 )
 
 // Enum value maps for ErrorReason.
@@ -184,6 +190,8 @@ var (
 		34: "ERROR_REASON_STREAM_LIFETIME_REACHED",
 		35: "ERROR_REASON_NOT_OFFERED",
 		36: "ERROR_REASON_CANCELLED",
+		37: "ERROR_REASON_CALLER_KEYS_UNAVAILABLE",
+		38: "ERROR_REASON_OVERLOADED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -223,6 +231,8 @@ var (
 		"ERROR_REASON_STREAM_LIFETIME_REACHED": 34,
 		"ERROR_REASON_NOT_OFFERED":             35,
 		"ERROR_REASON_CANCELLED":               36,
+		"ERROR_REASON_CALLER_KEYS_UNAVAILABLE": 37,
+		"ERROR_REASON_OVERLOADED":              38,
 	}
 )
 
@@ -258,7 +268,7 @@ var File_wecomgw_v1_error_reason_proto protoreflect.FileDescriptor
 const file_wecomgw_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dwecomgw/v1/error_reason.proto\x12\n" +
-	"wecomgw.v1*\x82\n" +
+	"wecomgw.v1*\xc9\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
@@ -298,7 +308,9 @@ const file_wecomgw_v1_error_reason_proto_rawDesc = "" +
 	"\x18ERROR_REASON_UPLOAD_IDLE\x10!\x12(\n" +
 	"$ERROR_REASON_STREAM_LIFETIME_REACHED\x10\"\x12\x1c\n" +
 	"\x18ERROR_REASON_NOT_OFFERED\x10#\x12\x1a\n" +
-	"\x16ERROR_REASON_CANCELLED\x10$Bj\n" +
+	"\x16ERROR_REASON_CANCELLED\x10$\x12(\n" +
+	"$ERROR_REASON_CALLER_KEYS_UNAVAILABLE\x10%\x12\x1b\n" +
+	"\x17ERROR_REASON_OVERLOADED\x10&Bj\n" +
 	"\rio.wecomgw.v1B\x10ErrorReasonProtoP\x01Z+wecomgw/clients/go/gen/wecomgw/v1;wecomgwv1\xaa\x02\n" +
 	"Wecomgw.V1\xca\x02\n" +
 	"Wecomgw\\V1b\x06proto3"

@@ -158,6 +158,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """CANCELLED. The client ended the call, or its connection did, before there was an
     answer. A send may have been carried out.
     """
+    ERROR_REASON_CALLER_KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 37
+    """UNAVAILABLE, with RetryInfo. The keys that service account tokens are checked
+    with cannot be had now.
+    """
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 38
+    """RESOURCE_EXHAUSTED, with RetryInfo. The gateway has as many calls under way, in
+    all or of this caller, as it takes. Nothing was done. Wait and repeat.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the google.rpc.ErrorInfo that comes with every error of the
@@ -306,5 +314,13 @@ compression. GetServerInfo names the services.
 ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 36
 """CANCELLED. The client ended the call, or its connection did, before there was an
 answer. A send may have been carried out.
+"""
+ERROR_REASON_CALLER_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 37
+"""UNAVAILABLE, with RetryInfo. The keys that service account tokens are checked
+with cannot be had now.
+"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 38
+"""RESOURCE_EXHAUSTED, with RetryInfo. The gateway has as many calls under way, in
+all or of this caller, as it takes. Nothing was done. Wait and repeat.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

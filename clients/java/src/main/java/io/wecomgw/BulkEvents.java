@@ -1,5 +1,6 @@
 package io.wecomgw;
 
+import io.grpc.Channel;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
@@ -7,6 +8,7 @@ import io.wecomgw.v1.BulkChunk;
 import io.wecomgw.v1.BulkEvent;
 import io.wecomgw.v1.BulkHeader;
 import io.wecomgw.v1.BulkItem;
+import io.wecomgw.v1.BulkServiceGrpc;
 import io.wecomgw.v1.BulkServiceGrpc.BulkServiceBlockingV2Stub;
 import io.wecomgw.v1.SendBulkRequest;
 import io.wecomgw.v1.WatchBulkJobRequest;
@@ -39,12 +41,8 @@ public final class BulkEvents implements Iterator<BulkEvent>, AutoCloseable {
   private BulkEvent next;
 
   BulkEvents(
-      BulkServiceBlockingV2Stub stub,
-      BulkHeader header,
-      List<BulkItem> items,
-      String jobId,
-      long sequence) {
-    this.stub = stub;
+      Channel channel, BulkHeader header, List<BulkItem> items, String jobId, long sequence) {
+    this.stub = BulkServiceGrpc.newBlockingV2Stub(channel);
     this.header = header;
     this.items = items;
     this.jobId = jobId;
@@ -53,32 +51,14 @@ public final class BulkEvents implements Iterator<BulkEvent>, AutoCloseable {
 
   @Override
   public boolean hasNext() {
-    while (next == null && !finished) {
-      GatewayError cut;
-      try {
-        if (call == null) {
-          call = open();
-        }
-        BulkEvent event = call.read();
-        if (event != null) {
-          take(event);
-          continue;
-        }
-        Status status = Status.UNAVAILABLE.withDescription("the stream ended before `finished`");
-        cut = GatewayError.of(status.asRuntimeException());
-      } catch (StatusException e) {
-        cut = GatewayError.of(e);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        cut = GatewayError.of(Status.CANCELLED.withCause(e).asRuntimeException());
+    try {
+      while (next == null && !finished) {
+        read();
       }
+    } catch (InterruptedException e) {
       close();
-      fruitless++;
-      if (!cut.cut() || fruitless == TRIES || Thread.currentThread().isInterrupted()) {
-        throw cut;
-      }
-      finished = false;
-      pause();
+      Thread.currentThread().interrupt();
+      throw GatewayError.of(Status.CANCELLED.withCause(e).asRuntimeException());
     }
     return next != null;
   }
@@ -100,6 +80,29 @@ public final class BulkEvents implements Iterator<BulkEvent>, AutoCloseable {
       call.cancel("left", null);
       call = null;
     }
+  }
+
+  private void read() throws InterruptedException {
+    GatewayError cut;
+    try {
+      call = call == null ? open() : call;
+      BulkEvent event = call.read();
+      if (event != null) {
+        take(event);
+        return;
+      }
+      Status status = Status.UNAVAILABLE.withDescription("the stream ended before `finished`");
+      cut = GatewayError.of(status.asRuntimeException());
+    } catch (StatusException e) {
+      cut = GatewayError.of(e);
+    }
+    close();
+    if (++fruitless == TRIES || !cut.cut()) {
+      throw cut;
+    }
+    finished = false;
+    double bound = Math.min(FIRST_WAIT_MILLIS * Math.pow(2, fruitless - 1), LONGEST_WAIT_MILLIS);
+    Thread.sleep((long) (ThreadLocalRandom.current().nextDouble() * bound));
   }
 
   private void take(BulkEvent event) {
@@ -146,15 +149,5 @@ public final class BulkEvents implements Iterator<BulkEvent>, AutoCloseable {
       end++;
     }
     return end;
-  }
-
-  private void pause() {
-    double bound = Math.min(FIRST_WAIT_MILLIS * Math.pow(2, fruitless - 1), LONGEST_WAIT_MILLIS);
-    try {
-      Thread.sleep((long) (ThreadLocalRandom.current().nextDouble() * bound));
-    } catch (InterruptedException e) {
-      // The next read tells.
-      Thread.currentThread().interrupt();
-    }
   }
 }

@@ -27,13 +27,13 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Paths;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** A gateway: one channel and a stub for each service. Share it between threads. */
 public final class Client implements AutoCloseable {
@@ -81,23 +81,17 @@ public final class Client implements AutoCloseable {
    */
   public static Client connect(String address, Options options) {
     Matcher match = ADDRESS.matcher(address);
-    if (!match.matches() || Integer.parseInt(match.group(3)) > 65535) {
-      throw new IllegalArgumentException(
-          "not an address: " + address + "; write host:port or https://host:port");
-    }
+    boolean good = match.matches() && Integer.parseInt(match.group(3)) <= 65535;
+    demand(good, "not an address: " + address + "; write host:port or https://host:port");
     boolean secure = "https://".equals(match.group(1));
+    boolean plain = options.ca == null && options.cert == null && options.key == null;
+    demand(secure || plain, "certificates need an https:// address");
+    demand((options.cert == null) == (options.key == null), "cert and key go together");
     String host = match.group(2);
-    if (!secure && (options.ca != null || options.cert != null || options.key != null)) {
-      throw new IllegalArgumentException("certificates need an https:// address");
-    }
-    if ((options.cert == null) != (options.key == null)) {
-      throw new IllegalArgumentException("cert and key go together");
-    }
-    boolean open = !secure && !options.insecureToken && !LOOPBACK.matcher(host).matches();
-    if (!options.token.isEmpty() && open) {
-      throw new IllegalArgumentException(
-          "the token would go to " + host + " in the clear; use https://");
-    }
+    boolean safe = secure || options.insecureToken || LOOPBACK.matcher(host).matches();
+    demand(
+        safe || options.token.isEmpty(),
+        "the token would go to " + host + " in the clear; use https://");
     Metadata headers = new Metadata();
     options.headers.forEach((name, value) -> headers.put(key(name), value));
     if (!options.token.isEmpty()) {
@@ -152,19 +146,24 @@ public final class Client implements AutoCloseable {
    */
   public BulkEvents sendBulk(BulkHeader header, List<BulkItem> items) {
     BulkHeader filled = (BulkHeader) Calls.withRequestId(header);
-    return new BulkEvents(BulkServiceGrpc.newBlockingV2Stub(channel), filled, items, "", 0);
+    return new BulkEvents(channel, filled, items, "", 0);
   }
 
   /** Gives the events of a job behind a sequence, each once, through every cut. */
   public BulkEvents watchBulk(String jobId, long afterSequence) {
-    return new BulkEvents(
-        BulkServiceGrpc.newBlockingV2Stub(channel), null, null, jobId, afterSequence);
+    return new BulkEvents(channel, null, null, jobId, afterSequence);
   }
 
   /** Ends every call and the connection. */
   @Override
   public void close() {
     managed.shutdownNow();
+  }
+
+  private static void demand(boolean good, String otherwise) {
+    if (!good) {
+      throw new IllegalArgumentException(otherwise);
+    }
   }
 
   private static ChannelCredentials tls(Options options) {
@@ -207,11 +206,10 @@ public final class Client implements AutoCloseable {
 
   @SuppressWarnings("unchecked") // The policy is our own file.
   private static Set<String> repeatable(Map<String, Object> policy) {
-    Map<String, Object> first = ((List<Map<String, Object>>) policy.get("methodConfig")).get(0);
-    Set<String> names = new HashSet<>();
-    for (Map<String, String> name : (List<Map<String, String>>) first.get("name")) {
-      names.add(name.get("service") + "/" + name.get("method"));
-    }
-    return names;
+    List<Map<String, Object>> entries = (List<Map<String, Object>>) policy.get("methodConfig");
+    return ((List<Map<String, String>>) entries.get(0).get("name"))
+        .stream()
+            .map(name -> name.get("service") + "/" + name.get("method"))
+            .collect(Collectors.toSet());
   }
 }

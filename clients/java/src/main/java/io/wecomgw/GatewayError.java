@@ -3,14 +3,13 @@ package io.wecomgw;
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.BadRequest;
+import com.google.rpc.BadRequest.FieldViolation;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 
@@ -24,17 +23,6 @@ public final class GatewayError extends RuntimeException {
 
   static final Metadata.Key<String> REPEATABLE =
       Metadata.Key.of("x-wecomgw-repeatable", Metadata.ASCII_STRING_MARSHALLER);
-
-  /** One broken rule of the request. */
-  public static final class FieldViolation {
-    public final String field;
-    public final String description;
-
-    FieldViolation(String field, String description) {
-      this.field = field;
-      this.description = description;
-    }
-  }
 
   /** Who must act. */
   public final Status.Code code;
@@ -54,6 +42,8 @@ public final class GatewayError extends RuntimeException {
   public final boolean retryable;
 
   public final Duration retryAfter;
+
+  /** Every broken rule of the request. */
   public final List<FieldViolation> violations;
 
   /** The request_id that was sent, given or filled in. */
@@ -63,7 +53,7 @@ public final class GatewayError extends RuntimeException {
     super(status.getDescription() == null ? "" : status.getDescription(), cause);
     ErrorInfo info = ErrorInfo.getDefaultInstance();
     Duration wait = null;
-    List<FieldViolation> found = new ArrayList<>();
+    BadRequest bad = BadRequest.getDefaultInstance();
     try {
       for (Any detail : StatusProto.fromStatusAndTrailers(status, trailers).getDetailsList()) {
         if (detail.is(ErrorInfo.class)) {
@@ -72,10 +62,7 @@ public final class GatewayError extends RuntimeException {
           com.google.protobuf.Duration delay = detail.unpack(RetryInfo.class).getRetryDelay();
           wait = Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
         } else if (detail.is(BadRequest.class)) {
-          for (BadRequest.FieldViolation violation :
-              detail.unpack(BadRequest.class).getFieldViolationsList()) {
-            found.add(new FieldViolation(violation.getField(), violation.getDescription()));
-          }
+          bad = detail.unpack(BadRequest.class);
         }
       }
     } catch (InvalidProtocolBufferException e) {
@@ -91,7 +78,7 @@ public final class GatewayError extends RuntimeException {
     boolean unavailable = code == Status.Code.UNAVAILABLE;
     retryable = wait != null || unavailable && (domain.equals(DOMAIN) || repeatable);
     retryAfter = wait;
-    violations = Collections.unmodifiableList(found);
+    violations = bad.getFieldViolationsList();
     String id = trailers == null ? null : trailers.get(REQUEST_ID);
     requestId = id == null ? "" : id;
   }

@@ -11,6 +11,7 @@ import com.google.gson.JsonParser;
 import com.google.protobuf.Message;
 import com.google.protobuf.MessageOrBuilder;
 import com.google.protobuf.util.JsonFormat;
+import com.google.rpc.BadRequest.FieldViolation;
 import io.grpc.CallOptions;
 import io.grpc.MethodDescriptor;
 import io.grpc.ServiceDescriptor;
@@ -236,7 +237,14 @@ class ConformanceTest {
     seen.addProperty("errmsg", error.errmsg);
     seen.addProperty("retryable", error.retryable);
     seen.addProperty("request_id", error.requestId);
-    seen.add("violations", GSON.toJsonTree(error.violations));
+    JsonArray violations = new JsonArray();
+    for (FieldViolation violation : error.violations) {
+      JsonObject one = new JsonObject();
+      one.addProperty("field", violation.getField());
+      one.addProperty("description", violation.getDescription());
+      violations.add(one);
+    }
+    seen.add("violations", violations);
     seen.addProperty("native", error.getCause() != null);
     if (error.retryAfter != null) {
       seen.addProperty("retry_after_ms", error.retryAfter.toMillis());
