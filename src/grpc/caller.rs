@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
@@ -23,6 +23,8 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
 const TRANSFER_DEADLINE: Duration = Duration::from_secs(300);
 /// No stream of a list lives longer, and one whose caller set no deadline as long.
 const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// The header of a caller's deadline, by gRPC's wire format.
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Kept back from WeCom, so that an answer still reaches the caller in time.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 
@@ -158,7 +160,7 @@ impl Admitted {
 
 /// The time that a caller gives, if it says so.
 pub(super) fn asked_time(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("grpc-timeout")?;
+    let value = headers.get(GRPC_TIMEOUT)?;
     grpc_timeout(value.to_str().ok()?)
 }
 

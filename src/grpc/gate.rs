@@ -24,7 +24,6 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use opentelemetry_sdk::trace::SdkTracer;
 use prost_types::FileDescriptorSet;
-use tokio::time::Instant;
 use tonic::Status;
 use tower::Service;
 
@@ -125,14 +124,13 @@ pub struct Gate<S> {
 
 impl Layer {
     /// Lets a call pass, or says why not; the entry is for the record either way.
-    fn enter<R>(&self, request: &mut Request<R>) -> (Entry, Result<(), Status>) {
+    fn enter<R>(&self, request: &mut Request<R>) -> (Box<Entry>, Result<(), Status>) {
         let Some(method) = self.0.methods.find(request.uri().path()) else {
             // No RPC of ours: the router says so to everyone.
             return (Entry::none(), Ok(()));
         };
         let peer = request.extensions().get::<Peer>();
-        let mut entry = Entry::new(method, peer);
-        entry.deadline = deadline(request.headers(), method.kind);
+        let mut entry = Entry::new(method, peer, time(request.headers(), method.kind));
         if method.door == Door::Open {
             return (entry, Ok(()));
         }
@@ -166,16 +164,16 @@ impl Layer {
     }
 }
 
-/// When a call ends, whatever its handler does: a unary one in any case, a stream when its
+/// How long a call may take, whatever its handler does: a unary one in any case, a stream when its
 /// caller says so. A little earlier than that, so that the caller still hears of it, and
 /// later than the handlers' own deadline, which knows more of what was done.
-fn deadline(headers: &HeaderMap, kind: Kind) -> Option<Instant> {
+fn time(headers: &HeaderMap, kind: Kind) -> Option<Duration> {
     let asked = caller::asked_time(headers);
     let time = match kind {
         Kind::Unary => Some(caller::unary_time(asked)),
         Kind::Stream => asked,
     }?;
-    Some(Instant::now() + time.saturating_sub(LATE_MARGIN))
+    Some(time.saturating_sub(LATE_MARGIN))
 }
 
 impl<S, B, R> Service<Request<R>> for Gate<S>

@@ -2,11 +2,15 @@
 //! tracing target `audit`. It says who, what, with which result, from where; never a body
 //! nor a credential.
 
+use std::future::Future as _;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll, ready};
+use std::time::Duration;
 
 use opentelemetry::Context;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::{Code, Status};
 
 use super::limits::Permit;
@@ -26,8 +30,11 @@ pub(super) struct Entry {
     record: Option<Record>,
     /// Its place among the calls under way.
     pub(super) permit: Option<Permit>,
+    began: Instant,
     /// When it ends, whatever its handler does.
-    pub(super) deadline: Option<Instant>,
+    deadline: Option<Instant>,
+    /// Waits for that; made only when the handler waits.
+    late: Option<Pin<Box<Sleep>>>,
     mutates: bool,
     /// The trace that it belongs to.
     pub(super) trace: Option<Context>,
@@ -42,37 +49,35 @@ pub(super) struct Entry {
 struct Record {
     rpc: &'static str,
     peer: Option<SocketAddr>,
-    began: Instant,
 }
 
 impl Entry {
     /// Of a call that is not recorded.
-    pub(super) fn none() -> Self {
-        Self {
+    pub(super) fn none() -> Box<Self> {
+        Box::new(Self {
             record: None,
             permit: None,
+            began: Instant::now(),
             deadline: None,
+            late: None,
             mutates: false,
             trace: None,
             call: None,
             polling: false,
-        }
+        })
     }
 
-    pub(super) fn new(method: &Method, peer: Option<&Peer>) -> Self {
-        Self {
-            record: method.mutates.then(|| Record {
-                rpc: method.name,
-                peer: peer.map(|peer| peer.address),
-                began: Instant::now(),
-            }),
-            permit: None,
-            deadline: None,
-            mutates: method.mutates,
-            trace: None,
-            call: None,
-            polling: false,
-        }
+    /// Of a call that may take so long. In a box, since it moves with the call from layer to
+    /// layer.
+    pub(super) fn new(method: &Method, peer: Option<&Peer>, time: Option<Duration>) -> Box<Self> {
+        let mut entry = Self::none();
+        entry.record = method.mutates.then(|| Record {
+            rpc: method.name,
+            peer: peer.map(|peer| peer.address),
+        });
+        entry.deadline = time.map(|time| entry.began + time);
+        entry.mutates = method.mutates;
+        entry
     }
 
     /// Runs a step of the handler: within the call's trace, and known to be running.
@@ -84,11 +89,19 @@ impl Entry {
         done
     }
 
-    /// The status of a call whose deadline has passed, recorded.
-    pub(super) fn late(&mut self) -> Status {
+    /// Waits for the call's deadline, for ever without one; then the call is recorded, and this
+    /// is its status.
+    pub(super) fn poll_late(&mut self, context: &mut task::Context<'_>) -> Poll<Status> {
+        let Some(deadline) = self.deadline else {
+            return Poll::Pending;
+        };
+        let late = self
+            .late
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(late.as_mut().poll(context));
         let status = status::late(self.mutates);
         self.finish(status.code());
-        status
+        Poll::Ready(status)
     }
 
     /// Records the call's result; only the first counts.
@@ -98,7 +111,7 @@ impl Entry {
         if let Some(trace) = trace {
             trace::end(&trace, self.call.as_deref(), code);
         }
-        let Some(Record { rpc, peer, began }) = self.record.take() else {
+        let Some(Record { rpc, peer }) = self.record.take() else {
             return;
         };
         let call = self.call.as_ref();
@@ -112,7 +125,7 @@ impl Entry {
             job,
             code = code_name(code),
             peer = peer.as_ref().map(tracing::field::display),
-            dur_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            dur_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "a call that changes something"
         );
     }

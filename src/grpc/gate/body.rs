@@ -6,20 +6,16 @@ use std::task::{Context, Poll, ready};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 use tonic::{Code, Status};
 
 use super::audit::Entry;
-use super::future::wait;
 
 pin_project! {
     /// The body of a call that passed the gate. The default is an empty one.
     pub struct Body<B> {
         #[pin]
         inner: Option<B>,
-        #[pin]
-        late: Option<Sleep>,
-        entry: Option<Entry>,
+        entry: Option<Box<Entry>>,
     }
 }
 
@@ -27,17 +23,15 @@ impl<B> Default for Body<B> {
     fn default() -> Self {
         Self {
             inner: None,
-            late: None,
             entry: None,
         }
     }
 }
 
 impl<B> Body<B> {
-    pub(super) fn new(inner: B, entry: Entry) -> Self {
+    pub(super) fn new(inner: B, entry: Box<Entry>) -> Self {
         Self {
             inner: Some(inner),
-            late: None,
             entry: Some(entry),
         }
     }
@@ -63,10 +57,10 @@ impl<B: http_body::Body> http_body::Body for Body<B> {
             let Some(entry) = this.entry else {
                 return Poll::Pending;
             };
-            ready!(wait(this.late.as_mut(), entry.deadline, context));
+            let status = ready!(entry.poll_late(context));
             let mut trailers = HeaderMap::new();
             // Its text is ours, and so fits into a header.
-            let _ = entry.late().add_header(&mut trailers);
+            let _ = status.add_header(&mut trailers);
             this.inner.set(None);
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         };

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use http::Response;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
 use super::audit::Entry;
@@ -18,10 +17,7 @@ pin_project! {
     pub struct Passage<F> {
         #[pin]
         state: State<F>,
-        // Made only when a call waits.
-        #[pin]
-        late: Option<Sleep>,
-        entry: Option<Entry>,
+        entry: Option<Box<Entry>>,
     }
 }
 
@@ -34,19 +30,17 @@ pin_project! {
 }
 
 impl<F> Passage<F> {
-    pub(super) fn open(future: F, entry: Entry) -> Self {
+    pub(super) fn open(future: F, entry: Box<Entry>) -> Self {
         Self {
             state: State::Open { future },
-            late: None,
             entry: Some(entry),
         }
     }
 
-    pub(super) fn shut(status: Status, entry: Entry) -> Self {
+    pub(super) fn shut(status: Status, entry: Box<Entry>) -> Self {
         let status = Some(status);
         Self {
             state: State::Shut { status },
-            late: None,
             entry: Some(entry),
         }
     }
@@ -59,16 +53,14 @@ where
     type Output = Result<Response<Body<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         let finished = "a future is not polled after its end";
         let entry = this.entry.as_mut().expect(finished);
         match this.state.project() {
             StateProjection::Open { future } => {
                 let polled = entry.step(|| future.poll(context));
                 let Poll::Ready(Ok(response)) = polled else {
-                    let late = wait(this.late.as_mut(), entry.deadline, context);
-                    ready!(late);
-                    let status = entry.late();
+                    let status = ready!(entry.poll_late(context));
                     return Poll::Ready(Ok(status.into_http::<Body<B>>()));
                 };
                 let mut entry = this.entry.take().expect(finished);
@@ -83,23 +75,5 @@ where
                 Poll::Ready(Ok(status.into_http::<Body<B>>()))
             }
         }
-    }
-}
-
-/// Waits for a deadline, for ever without one.
-pub(super) fn wait(
-    mut sleep: Pin<&mut Option<Sleep>>,
-    deadline: Option<Instant>,
-    context: &mut Context<'_>,
-) -> Poll<()> {
-    let Some(deadline) = deadline else {
-        return Poll::Pending;
-    };
-    if sleep.is_none() {
-        sleep.set(Some(sleep_until(deadline)));
-    }
-    match sleep.as_pin_mut() {
-        Some(sleep) => sleep.poll(context),
-        None => Poll::Pending,
     }
 }

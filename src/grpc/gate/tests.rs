@@ -8,6 +8,7 @@ use http::Response;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer as _, ServiceExt as _};

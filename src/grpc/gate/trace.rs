@@ -3,7 +3,7 @@
 //! Spans are made here and not from `tracing`'s, whose bridge costs more than a microsecond a
 //! call, sampled or not. Names of attributes are those of OpenTelemetry's RPC conventions 1.45.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
@@ -16,7 +16,7 @@ use super::method::Method;
 use crate::grpc::observe::code_name;
 
 /// The header of a call that belongs to a trace already (<https://www.w3.org/TR/trace-context/>).
-const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 struct Headers<'a>(&'a HeaderMap);
 
@@ -26,7 +26,7 @@ impl Extractor for Headers<'_> {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
+        self.0.keys().map(HeaderName::as_str).collect()
     }
 }
 
