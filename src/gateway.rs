@@ -2,23 +2,22 @@
 //! here, the rooms meet.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use prost_types::FileDescriptorSet;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower::Layer as _;
 
+use self::chores::{sweep, watch_store};
+use self::routes::{all_methods, descriptors, methods, routes, service_name};
+use self::secrets::{app_secrets, caller_secrets, secret};
 use self::sharing::SharedTokens;
-
 use crate::access::{self, Access, ServiceAccounts};
 use crate::admin::{self, Admin};
 use crate::grpc::pb::app_chat_service_server::AppChatServiceServer;
@@ -29,14 +28,16 @@ use crate::grpc::pb::media_service_server::MediaServiceServer;
 use crate::grpc::pb::message_service_server::MessageServiceServer;
 use crate::grpc::pb::user_service_server::UserServiceServer;
 use crate::grpc::{
-    AppChatService, AuthService, BULK_DECODE_LIMIT_BYTES, BulkService, Callers, GatewayService,
-    MediaService, MessageService, RequestIds, UPLOAD_DECODE_LIMIT_BYTES, UserService, gate, health,
-    observe, pb, server,
+    AppChatService, AuthService, BulkService, Callers, GatewayService, MediaService,
+    MessageService, RequestIds, UserService, gate, health, observe, server,
 };
 use crate::session::{self, Logins, Sessions};
-use crate::store::{self, REQUEST_ID_LIFE, Store};
+use crate::store::{self, Store};
 use crate::{bulk, reload, telemetry, wecom};
 
+mod chores;
+mod routes;
+mod secrets;
 mod sharing;
 
 /// Every setting with its default and its explanation.
@@ -44,15 +45,6 @@ pub const DEFAULTS: &str = include_str!("config.default.toml");
 /// Keys whose values `check` does not print.
 pub const SECRET_KEYS: [&str; 3] = ["secret", "contacts_secret", "proxy"];
 
-/// Largest message that is read. Two inline media of 2 MiB (an article and its
-/// cover) and their text fit.
-const DECODE_LIMIT_BYTES: usize = 5 * 1024 * 1024;
-/// Largest message that is written.
-const ENCODE_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-/// How often the store is asked whether it is there.
-const STORE_LOOK: Duration = Duration::from_secs(5);
-/// How often old request ids and logins are swept.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// How long sends and logins under way may take after the last connection has ended.
 const TASK_GRACE: Duration = Duration::from_secs(8);
 
@@ -434,195 +426,4 @@ impl Gateway {
 )]
 fn joined(faults: Vec<String>) -> anyhow::Error {
     anyhow::anyhow!(faults.join("\n"))
-}
-
-/// A secret that is taken in at once.
-fn secret(
-    name: impl Into<String>,
-    files: Vec<PathBuf>,
-    apply: impl Fn() -> Result<(), String> + Send + 'static,
-) -> reload::Secret {
-    let apply: reload::Apply = Box::new(move || Box::pin(std::future::ready(apply())));
-    reload::Secret::new(name.into(), files, apply)
-}
-
-fn caller_secrets(callers: &[access::Settings], access: &Arc<Access>) -> Vec<reload::Secret> {
-    let files = callers.iter().enumerate();
-    let files =
-        files.filter_map(|(index, caller)| Some((index, caller, caller.token_file.clone()?)));
-    files
-        .map(|(index, caller, file)| {
-            let access = access.clone();
-            let name = format!("caller/{}", caller.name);
-            secret(name, vec![file], move || access.reload(index))
-        })
-        .collect()
-}
-
-/// The secrets of apps; `clients` are in the order of `apps`.
-fn app_secrets(apps: &[wecom::App], clients: &[wecom::Client]) -> Vec<reload::Secret> {
-    let mut secrets = Vec::new();
-    for (app, client) in apps.iter().zip(clients) {
-        let mut add = |what: &str, file: &Option<PathBuf>, contacts: bool| {
-            let Some(file) = file.clone() else { return };
-            let (client, path) = (client.clone(), file.clone());
-            let apply: reload::Apply = Box::new(move || {
-                let (client, path) = (client.clone(), path.clone());
-                Box::pin(async move {
-                    match contacts {
-                        false => client.reload_secret(&path).await,
-                        true => client.reload_contacts_secret(&path).await,
-                    }
-                })
-            });
-            let name = format!("app/{}/{what}", app.name);
-            secrets.push(reload::Secret::new(name, vec![file], apply));
-        };
-        add("secret", &app.secret_file, false);
-        add("contacts_secret", &app.contacts_secret_file, true);
-    }
-    secrets
-}
-
-fn service_name<S: tonic::server::NamedService>() -> String {
-    S::NAME.to_owned()
-}
-
-/// The contract, read once.
-fn descriptors() -> FileDescriptorSet {
-    prost::Message::decode(pb::DESCRIPTORS).expect("the build wrote the descriptor set")
-}
-
-/// Every RPC of the contract as permissions name it: `MessageService/SendMessage`.
-fn all_methods() -> impl Iterator<Item = String> {
-    let services = descriptors().file.into_iter().flat_map(|file| file.service);
-    services.flat_map(|service| {
-        let name = service.name().to_owned();
-        let methods = service.method.into_iter();
-        methods.map(move |method| format!("{name}/{}", method.name()))
-    })
-}
-
-/// The full names of all methods of `services`.
-fn methods(descriptors: &FileDescriptorSet, services: &[String]) -> Vec<String> {
-    let files = descriptors.file.iter();
-    files
-        .flat_map(|file| {
-            file.service.iter().flat_map(move |service| {
-                let name = format!("{}.{}", file.package(), service.name());
-                service
-                    .method
-                    .iter()
-                    .map(move |method| (name.clone(), method.name().to_owned()))
-            })
-        })
-        .filter(|(service, _)| services.contains(service))
-        .map(|(service, method)| format!("{service}/{method}"))
-        .collect()
-}
-
-fn routes(
-    services: &[String],
-    callers: Callers,
-    auth: AuthService,
-    bulk: BulkService,
-    request_ids: RequestIds,
-    closing: CancellationToken,
-    health: &health::State,
-) -> anyhow::Result<Routes> {
-    let mut reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name("grpc.health.v1.Health");
-    let mut reflection_alpha = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name("grpc.health.v1.Health");
-    for service in services {
-        // Only what this server offers: what the contract has beyond it is not
-        // there yet.
-        reflection = reflection.with_service_name(service);
-        reflection_alpha = reflection_alpha.with_service_name(service);
-    }
-    let app_chat = AppChatServiceServer::new(AppChatService::new(callers.clone()))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    let auth = AuthServiceServer::new(auth)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    let bulk = BulkServiceServer::new(bulk)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(BULK_DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    let message = MessageServiceServer::new(MessageService::new(callers.clone(), request_ids))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    let media = MediaServiceServer::new(MediaService::new(callers.clone()))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(UPLOAD_DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    let user = UserServiceServer::new(UserService::new(callers.clone(), closing))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    let gateway = GatewayServiceServer::new(GatewayService::new(callers, services.to_vec()))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(DECODE_LIMIT_BYTES)
-        .max_encoding_message_size(ENCODE_LIMIT_BYTES);
-    Ok(Routes::new(message)
-        .add_service(app_chat)
-        .add_service(auth)
-        .add_service(bulk)
-        .add_service(media)
-        .add_service(user)
-        .add_service(gateway)
-        .add_service(health::service(health.clone()))
-        .add_service(reflection.build_v1().context("reflection v1")?)
-        .add_service(
-            reflection_alpha
-                .build_v1alpha()
-                .context("reflection v1alpha")?,
-        )
-        .prepare())
-}
-
-/// Tells the health of bulk sends, which without the store cannot be. The rest goes on.
-async fn watch_store(store: Store, health: health::State, shutdown: CancellationToken) {
-    let name = service_name::<BulkServiceServer<BulkService>>();
-    let look = async || {
-        let here = store.ping().await;
-        if let Err(error) = &here {
-            tracing::warn!("the store does not answer: {error}");
-        }
-        health.set(&name, here.is_ok());
-        tokio::time::sleep(STORE_LOOK).await;
-    };
-    while shutdown.run_until_cancelled(look()).await.is_some() {}
-}
-
-async fn sweep(store: Store, shutdown: CancellationToken) {
-    while shutdown
-        .run_until_cancelled(tokio::time::sleep(SWEEP_INTERVAL))
-        .await
-        .is_some()
-    {
-        let now = std::time::SystemTime::now();
-        let since = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let oldest = since.saturating_sub(REQUEST_ID_LIFE);
-        if let Err(error) = store.expire(millis(oldest)).await {
-            tracing::warn!("cannot sweep old request ids: {error}");
-        }
-        if let Err(error) = store.expire_jobs(millis(since)).await {
-            tracing::warn!("cannot sweep old bulk jobs: {error}");
-        }
-        if let Err(error) = store.expire_logins(millis(since)).await {
-            tracing::warn!("cannot sweep old logins: {error}");
-        }
-    }
 }
