@@ -116,6 +116,9 @@ pub(crate) struct Gateway {
     settings: PathBuf,
     log: PathBuf,
     pub(crate) address: SocketAddr,
+    pub(crate) health: SocketAddr,
+    /// Of every life.
+    settings_set: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     /// What it is started with, such as `strace`.
     pub(crate) wrapper: Vec<String>,
@@ -140,9 +143,17 @@ impl Gateway {
             settings,
             log: folder.join(format!("{name}.log")),
             address,
+            health,
+            settings_set: Vec::new(),
             environment: Vec::new(),
             wrapper: Vec::new(),
         }
+    }
+
+    /// Changes a setting: `GRPC__DRAIN_ACCEPT` is that of `[grpc]`.
+    pub(crate) fn set(&mut self, key: &str, value: impl ToString) {
+        let name = format!("WECOMGW_{key}");
+        self.settings_set.push((name, value.to_string()));
     }
 
     /// For the next life only: how it is to die.
@@ -165,6 +176,7 @@ impl Gateway {
             .args(&words[1..])
             .args(["serve", "--config"])
             .arg(&self.settings)
+            .envs(self.settings_set.iter().cloned())
             .envs(self.environment.drain(..))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -239,6 +251,12 @@ impl Gateway {
         let line = status.lines().find(|line| line.starts_with(which));
         let mut words = line.unwrap().split_whitespace();
         words.nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Open descriptors, sockets among them. The process hides them from all but root.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id()));
+        open.expect("root may look").count()
     }
 
     /// CPU time by now. The kernel counts in hundredths of a second.
