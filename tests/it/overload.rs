@@ -75,7 +75,7 @@ fn resident(id: u32) -> u64 {
 async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
     let sandbox = SandboxHandle::start().await;
     let gateway = Process::start(&sandbox).await;
-    let address = gateway.grpc.trim_start_matches("http://").to_owned();
+    let address = gateway.grpc.trim_start_matches("http://").parse().unwrap();
     gateway
         .messages()
         .send_message(text_to("zhangsan", "first"))
@@ -107,7 +107,7 @@ async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
             }
         });
         let stay = Duration::from_millis(200);
-        let seen = http2::flood(&address, first, unit, count, stay).await;
+        let seen = http2::flood(address, first, unit, count, stay).await;
         let slowest = other.await.unwrap();
         let grown = resident(gateway.id()).saturating_sub(before);
         match name {

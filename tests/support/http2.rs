@@ -5,9 +5,10 @@
 #![allow(unreachable_pub, reason = "its users stand in different places")]
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
@@ -23,7 +24,6 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 // Error codes, RFC 9113 §7.
-pub(crate) const NO_ERROR: u32 = 0;
 pub(crate) const REFUSED_STREAM: u32 = 7;
 pub(crate) const CANCEL: u32 = 8;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 0xb;
@@ -98,35 +98,46 @@ impl Seen {
     }
 }
 
+/// Kind and payload of the next frame; `None` at the end.
+pub(crate) async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    reader.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    reader.read_exact(&mut payload).await.ok()?;
+    Some((head[3], payload))
+}
+
 async fn read(mut reader: OwnedReadHalf) -> Seen {
     let mut seen = Seen::default();
-    let mut head = [0; 9];
-    while reader.read_exact(&mut head).await.is_ok() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; length as usize];
-        if reader.read_exact(&mut payload).await.is_err() {
-            break;
-        }
-        seen.take(head[3], &payload);
+    while let Some((kind, payload)) = next(&mut reader).await {
+        seen.take(kind, &payload);
     }
     seen
+}
+
+/// Connects and says what a client says first.
+pub(crate) async fn greet(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let greeting = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    stream.write_all(&greeting).await?;
+    Ok(stream)
 }
 
 /// Opens a connection, writes `first` and then `unit` again and again, stays for `stay`, and
 /// leaves. A peer that stops reading for five seconds has defended itself too.
 pub(crate) async fn flood(
-    address: &str,
+    address: SocketAddr,
     first: Vec<u8>,
     unit: impl Fn(u32) -> Vec<u8>,
     count: u32,
     stay: Duration,
 ) -> Seen {
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = greet(address).await.unwrap();
     let (reader, mut writer) = stream.into_split();
     let reading = tokio::spawn(read(reader));
-    let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &first].concat();
     let write = async {
-        writer.write_all(&opening).await?;
+        writer.write_all(&first).await?;
         for index in 0..count {
             writer.write_all(&unit(index)).await?;
         }

@@ -21,6 +21,8 @@ mod control;
 mod crash;
 mod disk;
 mod events;
+#[path = "../support/http2.rs"]
+mod http2;
 mod load;
 #[path = "../support/postgres.rs"]
 mod postgres;

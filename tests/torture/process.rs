@@ -96,6 +96,13 @@ impl Witness {
         std::fs::metadata(&self.ledger).unwrap().len()
     }
 
+    /// A WeCom that is gone.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Calls by now.
     pub(crate) fn calls(&self) -> usize {
         let text = std::fs::read(&self.ledger).unwrap();
@@ -105,8 +112,7 @@ impl Witness {
 
 impl Drop for Witness {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -245,12 +251,9 @@ impl Gateway {
         self.child.as_ref().expect("it runs").id()
     }
 
-    /// Resident memory in KiB: `VmRSS` is that of now, `VmHWM` the most there ever was.
+    /// Of [`memory_kib`].
     pub(crate) fn memory_kib(&self, which: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(which));
-        let mut words = line.unwrap().split_whitespace();
-        words.nth(1).unwrap().parse().unwrap()
+        memory_kib(self.id(), which)
     }
 
     /// Open descriptors, sockets among them. The process hides them from all but root.
@@ -287,6 +290,14 @@ impl Drop for Gateway {
             eprintln!("{}", self.log());
         }
     }
+}
+
+/// Resident memory in KiB: `VmRSS` is that of now, `VmHWM` the most there ever was.
+pub(crate) fn memory_kib(process: u32, which: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(which));
+    let mut words = line.unwrap().split_whitespace();
+    words.nth(1).unwrap().parse().unwrap()
 }
 
 /// Ports that were free a moment ago, all different.

@@ -7,7 +7,6 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
 use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -16,6 +15,7 @@ use tonic_types::StatusExt as _;
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::bulk_event::Event;
 
+use super::channel;
 use super::traffic::{MEMBERS, Traffic};
 use crate::caller::{Caller, Order};
 use crate::process::Gateway;
@@ -69,8 +69,7 @@ impl Watched {
 }
 
 async fn health_watch(gateway: &Gateway) -> Streaming<HealthCheckResponse> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", gateway.address)).unwrap();
-    let mut client = HealthClient::new(endpoint.connect().await.unwrap());
+    let mut client = HealthClient::new(channel(gateway.address));
     let service = "readiness".to_owned();
     let watch = client.watch(HealthCheckRequest { service }).await.unwrap();
     let mut watch = watch.into_inner();

@@ -11,12 +11,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 use wecomgw::grpc::pb::user_service_client::UserServiceClient;
 
+use super::{channel, endpoint};
 use crate::caller::user;
 
 /// Of the policy: attempts, the first wait, and what no wait exceeds; the waits double.
@@ -88,7 +89,7 @@ impl Traffic {
     pub(crate) fn new(addresses: &[SocketAddr]) -> Self {
         let replica = |&address: &SocketAddr| Replica {
             address,
-            channel: Mutex::new(connect(address)),
+            channel: Mutex::new(channel(address)),
             connected: AtomicBool::new(true),
         };
         Self(Arc::new(Inner {
@@ -126,7 +127,7 @@ impl Traffic {
     /// A new connection in place of one, which ends when its calls have.
     pub(crate) fn reconnect_anew(&self, at: usize) {
         let replica = &self.0.replicas[at];
-        *replica.channel.lock().unwrap() = connect(replica.address);
+        *replica.channel.lock().unwrap() = channel(replica.address);
     }
 
     async fn call(&self, number: usize) {
@@ -196,15 +197,6 @@ impl Traffic {
         }
         replica.connected.store(true, Ordering::Relaxed);
     }
-}
-
-fn endpoint(address: SocketAddr) -> Endpoint {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    endpoint.connect_timeout(Duration::from_secs(1))
-}
-
-fn connect(address: SocketAddr) -> Channel {
-    endpoint(address).connect_lazy()
 }
 
 /// Whether the client's HTTP library gave the call back.
