@@ -44,8 +44,8 @@ async fn silence(address: SocketAddr, says: &[&'static [u8]]) -> (Duration, Dura
     for number in 0..SILENT {
         let word = says[number % says.len()];
         sockets.spawn(async move {
-            let mut socket = TcpStream::connect(address).await.unwrap();
             let begun = Instant::now();
+            let mut socket = TcpStream::connect(address).await.unwrap();
             socket.write_all(word).await.unwrap();
             let mut rest = [0; 1024];
             while matches!(socket.read(&mut rest).await, Ok(1..)) {}
