@@ -77,6 +77,13 @@ impl Witness {
         self.ask(request, order).await;
     }
 
+    /// Orders a fault of each call of a path, `*` being all.
+    pub(crate) async fn fault_of(&self, path: &str, fault: Value) {
+        let request = self.http.post(format!("{}/sandbox/faults", self.url));
+        self.ask(request, json!({"path": path, "fault": fault}))
+            .await;
+    }
+
     pub(crate) async fn no_faults(&self) {
         let request = self.http.delete(format!("{}/sandbox/faults", self.url));
         self.ask(request, Value::Null).await;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 mod beside;
+mod deadlines;
 mod drain;
 mod hostile;
+mod overload;
 mod probes;
 mod soak;
 mod traffic;

@@ -98,7 +98,8 @@ impl Beside {
     }
 }
 
-fn check(number: usize) -> pb::ValidateMessageRequest {
+/// A call that no WeCom is needed for.
+pub(crate) fn check(number: usize) -> pb::ValidateMessageRequest {
     let message = Some(text(number));
     pb::ValidateMessageRequest { message }
 }

@@ -15,9 +15,10 @@ use tonic::body::Body;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 use tower::ServiceExt as _;
+use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 
-use super::beside::{Beside, Harm};
-use super::{channel, endpoint};
+use super::beside::{self, Beside, Harm};
+use super::channel;
 use crate::http2::{self, ENHANCE_YOUR_CALM, Flood, REFUSED_STREAM};
 use crate::process::Gateway;
 use crate::world::{Engine, World};
@@ -186,10 +187,9 @@ async fn s4() {
     let share = (gateway.cpu() - before).as_secs_f64() / STARVE.as_secs_f64();
     drop(crowd);
     let begun = Instant::now();
-    let answered = endpoint(gateway.address).connect().await;
-    let answered = Beside::start(&gateway, answered.unwrap()).await;
+    let mut client = MessageServiceClient::new(channel(gateway.address));
+    client.validate_message(beside::check(0)).await.unwrap();
     let again = begun.elapsed();
-    answered.stop().await;
     println!(
         "S4: {CROWD} connections to a process of {DESCRIPTORS} descriptors, {open} of them open: {:.1} % of a core; calls again after {again:?}",
         share * 100.0
@@ -239,6 +239,7 @@ async fn s5() {
         let begun = Instant::now();
         let status = raw_call(gateway.address, encoding, body).await;
         let took = begun.elapsed();
+        sleep(Duration::from_millis(500)).await;
         let harm = beside.stop().await;
         println!(
             "S5 {name}, {size} bytes: {:?} {:?} after {took:?}; others {harm:?}",
