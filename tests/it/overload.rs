@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
+use prost::Message as _;
 use serde_json::json;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use tower::ServiceExt as _;
 use wecomgw::grpc::pb;
 
 use super::harness::{Process, SandboxHandle, World, text_to, verdict};
@@ -20,7 +23,8 @@ async fn calls_over_the_limit_are_refused_at_once_and_told_when_to_return() {
         .send_message(text_to("zhangsan", "first"))
         .await
         .unwrap();
-    let slow = json!({"kind": "latency_ms", "latency_ms": 1500});
+    let under_way = Duration::from_secs(4);
+    let slow = json!({"kind": "latency_ms", "latency_ms": 4000});
     world.sandbox.fault("message/send", slow, 4).await;
     let send = |user: usize| {
         let mut client = world.messages();
@@ -44,7 +48,8 @@ async fn calls_over_the_limit_are_refused_at_once_and_told_when_to_return() {
         let wait = details.retry_info().unwrap().retry_delay.unwrap();
         let bounds = Duration::from_millis(100)..=Duration::from_millis(500);
         assert!(bounds.contains(&wait), "{wait:?}");
-        assert!(took < Duration::from_millis(1000), "{took:?}");
+        // How long exactly is measured by S6 of the torture tier.
+        assert!(took < under_way, "{took:?}");
     }
     for admitted in admitted {
         admitted.await.unwrap().0.unwrap();
@@ -125,4 +130,75 @@ async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
         assert!(slowest < Duration::from_secs(1), "{name}: {slowest:?}");
     }
     gateway.kill();
+}
+
+/// What a client without a gRPC library may get wrong; which messages are no messages stands in
+/// `bad_input`.
+#[tokio::test]
+async fn an_odd_client_is_told_its_mistake_and_is_never_our_error() {
+    let world = World::start().await;
+    let check = pb::ValidateMessageRequest {
+        message: Some(text_to("zhangsan", "hello")),
+    };
+    let message = check.encode_to_vec();
+    let framed = |flag: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[flag], &length[..], payload].concat()
+    };
+    let good = framed(0, &message);
+    let te = ("te", "trailers");
+    let grpc = ("content-type", "application/grpc");
+    type Headers<'a> = &'a [(&'static str, &'static str)];
+    let rows: [(&str, Headers<'_>, Vec<u8>, Code); 8] = [
+        ("as it should be", &[te, grpc], good.clone(), Code::Ok),
+        // gRPC asks for it to find proxies that drop trailers; nothing else depends on it.
+        ("no te", &[grpc], good.clone(), Code::Ok),
+        (
+            "a compression nobody knows",
+            &[te, grpc, ("grpc-encoding", "snappy")],
+            framed(1, &message),
+            Code::Unimplemented,
+        ),
+        (
+            "compressed, it says, and is not",
+            &[te, grpc, ("grpc-encoding", "gzip")],
+            framed(1, &message),
+            Code::InvalidArgument,
+        ),
+        (
+            "compressed without saying how",
+            &[te, grpc],
+            framed(1, &message),
+            Code::InvalidArgument,
+        ),
+        (
+            "half a message",
+            &[te, grpc],
+            good[..good.len() - 2].to_vec(),
+            Code::InvalidArgument,
+        ),
+        ("no message", &[te, grpc], vec![], Code::InvalidArgument),
+        (
+            "a deadline that is no time",
+            &[te, grpc, ("grpc-timeout", "soon")],
+            good.clone(),
+            Code::Ok,
+        ),
+    ];
+    for (name, headers, body, expected) in rows {
+        let url = format!("{}/wecomgw.v1.MessageService/ValidateMessage", world.grpc);
+        let mut request = http::Request::post(url);
+        for (header, value) in headers {
+            request = request.header(*header, *value);
+        }
+        let body = tonic::body::Body::new(http_body_util::Full::from(body));
+        let response = world.channel().oneshot(request.body(body).unwrap()).await;
+        let (head, body) = response.unwrap().into_parts();
+        let trailers = body.collect().await.unwrap().trailers().cloned();
+        let status = Status::from_header_map(&head.headers)
+            .or_else(|| Status::from_header_map(&trailers?))
+            .unwrap();
+        assert_eq!(status.code(), expected, "{name}: {status:?}");
+    }
+    world.stop().await;
 }

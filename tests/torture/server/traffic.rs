@@ -215,11 +215,20 @@ fn describe(kind: Kind, status: &Status) -> String {
     format!("{kind:?} {:?}: {}", status.code(), status.message())
 }
 
-/// One call to WeCom, of the kind whose turn it is.
+/// One call to WeCom, of the kind whose turn it is. Sends have no request id here: those that
+/// have one wait for the store's disk, which is not what is measured.
 pub(crate) async fn ask_wecom(channel: Channel, number: usize) -> Result<(), Status> {
     // The first is answered without WeCom.
     let kinds = &KINDS[1..];
-    ask(channel, kinds[number % kinds.len()], number).await
+    match kinds[number % kinds.len()] {
+        Kind::Send => {
+            let mut request = text(number);
+            request.request_id.clear();
+            let mut messages = MessageServiceClient::new(channel);
+            messages.send_message(timed(request)).await.map(drop)
+        }
+        other => ask(channel, other, number).await,
+    }
 }
 
 async fn ask(channel: Channel, kind: Kind, number: usize) -> Result<(), Status> {
