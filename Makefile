@@ -16,6 +16,8 @@ HELM := tools/deploy/helm-v3.22.0/helm
 DEPLOY_PYTHON := tools/deploy/venv/bin/python
 # What `make image` packs; another binary is taken as it is.
 BINARY ?= target/release/wecomgw
+# 45 at most, see tests/torture/server/soak.rs.
+SOAK_MINUTES ?= 30
 VENV := tools/venv
 EXAMPLES := $(VENV)/bin/python clients/conformance/examples.py
 GENERATORS := tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc $(VENV)/bin/protoc-gen-mypy
@@ -63,13 +65,18 @@ browser: compiler ## Log in through the example with a real browser
 	cargo test --locked --test it auth::browser -- --ignored
 
 .PHONY: torture
-torture: compiler ## Kill, starve and cut off bulk jobs as docs/RELIABILITY.md tells: half an hour or more, as root
+torture: compiler ## Kill, starve and flood gateways as docs/RELIABILITY.md tells: 40 minutes or more, as root
 	$(call need,strace,strace)
 	$(call need,psql,postgresql)
 	$(call say,abort at every crash point: the traps are in debug builds only)
 	time cargo test --locked --test torture -- --ignored --nocapture --test-threads=1 r2:: r14::
 	$(call say,everything else in a release build)
 	time cargo test --locked --release --test torture -- --ignored --nocapture --test-threads=1 --skip r2:: --skip r14::
+
+.PHONY: soak
+soak: compiler ## Call a release build for SOAK_MINUTES (30), and watch its memory and descriptors, as root
+	$(call say,soak for $(SOAK_MINUTES) minutes)
+	time SOAK_MINUTES=$(SOAK_MINUTES) cargo test --locked --release --test torture -- --ignored --nocapture server::soak
 
 .PHONY: strangers
 strangers: compiler ## Run other people's WeCom SDKs against the sandbox

@@ -22,6 +22,8 @@ mod faults;
 mod fixtures;
 mod gateway;
 mod harness;
+#[path = "../support/http2.rs"]
+mod http2;
 mod media;
 mod message;
 mod overload;

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
+use prost::Message as _;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use tower::ServiceExt as _;
 use wecomgw::grpc::pb;
 
 use super::harness::{Process, SandboxHandle, World, text_to, verdict};
+use super::http2::{self, ENHANCE_YOUR_CALM, Flood};
 
 #[tokio::test]
 async fn calls_over_the_limit_are_refused_at_once_and_told_when_to_return() {
@@ -21,7 +23,8 @@ async fn calls_over_the_limit_are_refused_at_once_and_told_when_to_return() {
         .send_message(text_to("zhangsan", "first"))
         .await
         .unwrap();
-    let slow = json!({"kind": "latency_ms", "latency_ms": 1500});
+    let under_way = Duration::from_secs(4);
+    let slow = json!({"kind": "latency_ms", "latency_ms": 4000});
     world.sandbox.fault("message/send", slow, 4).await;
     let send = |user: usize| {
         let mut client = world.messages();
@@ -45,7 +48,8 @@ async fn calls_over_the_limit_are_refused_at_once_and_told_when_to_return() {
         let wait = details.retry_info().unwrap().retry_delay.unwrap();
         let bounds = Duration::from_millis(100)..=Duration::from_millis(500);
         assert!(bounds.contains(&wait), "{wait:?}");
-        assert!(took < Duration::from_millis(1000), "{took:?}");
+        // How long exactly is measured by S6 of the torture tier.
+        assert!(took < under_way, "{took:?}");
     }
     for admitted in admitted {
         admitted.await.unwrap().0.unwrap();
@@ -65,93 +69,6 @@ async fn calls_over_the_limit_are_refused_at_once_and_told_when_to_return() {
     world.stop().await;
 }
 
-// HTTP/2 frames, RFC 9113 §6.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_HEADERS: u8 = 4;
-/// RFC 9113 §7.
-const ENHANCE_YOUR_CALM: u32 = 0xb;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// The headers of a SendMessage, in HPACK without a table (RFC 7541 §6.2.2).
-fn call_headers() -> Vec<u8> {
-    let mut block = vec![0x83, 0x86];
-    let mut literal = |name: &[u8], value: &str| {
-        block.extend(name);
-        block.push(u8::try_from(value.len()).unwrap());
-        block.extend(value.as_bytes());
-    };
-    literal(&[0x04], "/wecomgw.v1.MessageService/SendMessage");
-    literal(&[0x01], "gateway");
-    literal(&[0x0f, 0x10], "application/grpc");
-    literal(&[0x00, 2, b't', b'e'], "trailers");
-    block
-}
-
-/// What came back during a flood.
-#[derive(Debug, Default)]
-struct Seen {
-    goaway: Option<u32>,
-    resets: u32,
-    headers: u32,
-}
-
-/// Opens a connection, writes `first` and then `unit` again and again.
-async fn flood(address: &str, first: Vec<u8>, unit: impl Fn(u32) -> Vec<u8>, count: u32) -> Seen {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut reader, mut writer) = stream.into_split();
-    let reading = tokio::spawn(async move {
-        let mut seen = Seen::default();
-        let mut head = [0; 9];
-        while reader.read_exact(&mut head).await.is_ok() {
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; length as usize];
-            if reader.read_exact(&mut payload).await.is_err() {
-                break;
-            }
-            match head[3] {
-                GOAWAY => {
-                    let code = payload[4..8].try_into().unwrap();
-                    seen.goaway = Some(u32::from_be_bytes(code));
-                }
-                RST_STREAM => seen.resets += 1,
-                HEADERS => seen.headers += 1,
-                _ => {}
-            }
-        }
-        seen
-    });
-    let mut opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    opening.extend(frame(SETTINGS, 0, 0, &[]));
-    opening.extend(first);
-    let write = async {
-        writer.write_all(&opening).await?;
-        for index in 0..count {
-            writer.write_all(&unit(index)).await?;
-        }
-        std::io::Result::Ok(())
-    };
-    // A peer that stops reading has defended itself too.
-    let _ = tokio::time::timeout(Duration::from_secs(5), write).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    drop(writer);
-    let ended = tokio::time::timeout(Duration::from_secs(5), reading).await;
-    ended.expect("the connection ends").unwrap()
-}
-
 /// Resident bytes of a process.
 fn resident(id: u32) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{id}/statm")).unwrap();
@@ -163,71 +80,20 @@ fn resident(id: u32) -> u64 {
 async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
     let sandbox = SandboxHandle::start().await;
     let gateway = Process::start(&sandbox).await;
-    let address = gateway.grpc.trim_start_matches("http://").to_owned();
+    let address = gateway.grpc.trim_start_matches("http://").parse().unwrap();
     gateway
         .messages()
         .send_message(text_to("zhangsan", "first"))
         .await
         .unwrap();
 
-    let open = |index: u32| frame(HEADERS, END_HEADERS, 2 * index + 1, &call_headers());
-    let mut large = vec![0x00, 5];
-    large.extend(b"x-big");
-    // A length of 20 000 behind a prefix of 7 bits (RFC 7541 §5.1).
-    large.extend([0x7f, 0xa1, 0x9b, 0x01]);
-    large.extend(vec![b'a'; 20_000]);
-    let large = [call_headers(), large].concat();
-    type Unit = Box<dyn Fn(u32) -> Vec<u8>>;
-    let floods: [(&str, Vec<u8>, Unit, u32); 6] = [
-        (
-            "rapid reset",
-            vec![],
-            Box::new(move |index| {
-                let reset = frame(RST_STREAM, 0, 2 * index + 1, &8u32.to_be_bytes());
-                [open(index), reset].concat()
-            }),
-            5000,
-        ),
-        (
-            "CONTINUATION",
-            frame(HEADERS, 0, 1, &call_headers()),
-            Box::new(|_| frame(CONTINUATION, 0, 1, &[0x00, 1, b'x', 1, b'y'])),
-            100_000,
-        ),
-        (
-            "20 KB headers",
-            vec![],
-            Box::new(move |index| {
-                let (first, rest) = large.split_at(16_384);
-                let stream = 2 * index + 1;
-                [
-                    frame(HEADERS, 0, stream, first),
-                    frame(CONTINUATION, END_HEADERS, stream, rest),
-                ]
-                .concat()
-            }),
-            50,
-        ),
-        (
-            "empty DATA",
-            frame(HEADERS, END_HEADERS, 1, &call_headers()),
-            Box::new(|_| frame(DATA, 0, 1, &[])),
-            200_000,
-        ),
-        (
-            "PING",
-            vec![],
-            Box::new(|_| frame(PING, 0, 0, &[7; 8])),
-            100_000,
-        ),
-        (
-            "SETTINGS",
-            vec![],
-            Box::new(|_| frame(SETTINGS, 0, 0, &[])),
-            100_000,
-        ),
-    ];
-    for (name, first, unit, count) in floods {
+    for Flood {
+        name,
+        first,
+        unit,
+        count,
+    } in http2::floods()
+    {
         let before = resident(gateway.id());
         let other = tokio::spawn({
             let mut client = gateway.messages();
@@ -245,7 +111,8 @@ async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
                 slowest
             }
         });
-        let seen = flood(&address, first, unit, count).await;
+        let stay = Duration::from_millis(200);
+        let seen = http2::flood(address, first, unit, count, stay).await;
         let slowest = other.await.unwrap();
         let grown = resident(gateway.id()).saturating_sub(before);
         match name {
@@ -253,7 +120,7 @@ async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
                 assert_eq!(seen.goaway, Some(ENHANCE_YOUR_CALM), "{name}: {seen:?}");
             }
             "20 KB headers" => {
-                let refused = seen.goaway.is_some() || seen.resets + seen.headers >= 50;
+                let refused = seen.goaway.is_some() || seen.all_resets() + seen.headers >= 50;
                 assert!(refused, "{name}: {seen:?}");
             }
             _ => {}
@@ -263,4 +130,75 @@ async fn floods_of_frames_cost_their_own_connection_and_nobody_else_anything() {
         assert!(slowest < Duration::from_secs(1), "{name}: {slowest:?}");
     }
     gateway.kill();
+}
+
+/// What a client without a gRPC library may get wrong; which messages are no messages stands in
+/// `bad_input`.
+#[tokio::test]
+async fn an_odd_client_is_told_its_mistake_and_is_never_our_error() {
+    let world = World::start().await;
+    let check = pb::ValidateMessageRequest {
+        message: Some(text_to("zhangsan", "hello")),
+    };
+    let message = check.encode_to_vec();
+    let framed = |flag: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[flag], &length[..], payload].concat()
+    };
+    let good = framed(0, &message);
+    let te = ("te", "trailers");
+    let grpc = ("content-type", "application/grpc");
+    type Headers<'a> = &'a [(&'static str, &'static str)];
+    let rows: [(&str, Headers<'_>, Vec<u8>, Code); 8] = [
+        ("as it should be", &[te, grpc], good.clone(), Code::Ok),
+        // gRPC asks for it to find proxies that drop trailers; nothing else depends on it.
+        ("no te", &[grpc], good.clone(), Code::Ok),
+        (
+            "a compression nobody knows",
+            &[te, grpc, ("grpc-encoding", "snappy")],
+            framed(1, &message),
+            Code::Unimplemented,
+        ),
+        (
+            "compressed, it says, and is not",
+            &[te, grpc, ("grpc-encoding", "gzip")],
+            framed(1, &message),
+            Code::InvalidArgument,
+        ),
+        (
+            "compressed without saying how",
+            &[te, grpc],
+            framed(1, &message),
+            Code::InvalidArgument,
+        ),
+        (
+            "half a message",
+            &[te, grpc],
+            good[..good.len() - 2].to_vec(),
+            Code::InvalidArgument,
+        ),
+        ("no message", &[te, grpc], vec![], Code::InvalidArgument),
+        (
+            "a deadline that is no time",
+            &[te, grpc, ("grpc-timeout", "soon")],
+            good.clone(),
+            Code::Ok,
+        ),
+    ];
+    for (name, headers, body, expected) in rows {
+        let url = format!("{}/wecomgw.v1.MessageService/ValidateMessage", world.grpc);
+        let mut request = http::Request::post(url);
+        for (header, value) in headers {
+            request = request.header(*header, *value);
+        }
+        let body = tonic::body::Body::new(http_body_util::Full::from(body));
+        let response = world.channel().oneshot(request.body(body).unwrap()).await;
+        let (head, body) = response.unwrap().into_parts();
+        let trailers = body.collect().await.unwrap().trailers().cloned();
+        let status = Status::from_header_map(&head.headers)
+            .or_else(|| Status::from_header_map(&trailers?))
+            .unwrap();
+        assert_eq!(status.code(), expected, "{name}: {status:?}");
+    }
+    world.stop().await;
 }

@@ -79,14 +79,33 @@ impl Server {
 
     /// Breaks every connection, recovers from the log like after a crash, and serves again.
     pub(crate) fn crash_and_restart(&self) {
+        self.control("restart");
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn stop(&self) {
+        self.control("stop");
+    }
+
+    /// Serves again after [`Server::stop`].
+    pub(crate) fn start_again(&self) {
+        self.control("start");
+    }
+
+    fn control(&self, what: &str) {
         let data = self.folder.join("data");
+        let immediate: &[&str] = match what {
+            "start" => &[],
+            _ => &["-m", "immediate"],
+        };
         run(unprivileged(self.binaries.join("pg_ctl"))
             .arg("-D")
             .arg(data)
             // Or the server would keep our end of the pipe.
             .arg("-l")
             .arg(self.folder.join("server.log"))
-            .args(["-w", "-s", "-m", "immediate", "restart"]));
+            .args(["-w", "-s", what])
+            .args(immediate));
     }
 
     /// Takes TLS from now on, and plain connections as before.

@@ -5,6 +5,8 @@
 //! tells. A scenario by itself:
 //! `cargo test --release --test torture -- --ignored --nocapture r1::sqlite`.
 //!
+//! `server` tries the gRPC port in the same way, without bulk jobs in most of it.
+//!
 //! Other tests pause the clock; here processes other than the test's own are watched, so that
 //! time passes as it does.
 
@@ -19,12 +21,15 @@ mod control;
 mod crash;
 mod disk;
 mod events;
+#[path = "../support/http2.rs"]
+mod http2;
 mod load;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod process;
 mod replicas;
 mod sends;
+mod server;
 mod verify;
 mod world;
 

@@ -77,6 +77,13 @@ impl Witness {
         self.ask(request, order).await;
     }
 
+    /// Orders a fault of each call of a path, `*` being all.
+    pub(crate) async fn fault_of(&self, path: &str, fault: Value) {
+        let request = self.http.post(format!("{}/sandbox/faults", self.url));
+        self.ask(request, json!({"path": path, "fault": fault}))
+            .await;
+    }
+
     pub(crate) async fn no_faults(&self) {
         let request = self.http.delete(format!("{}/sandbox/faults", self.url));
         self.ask(request, Value::Null).await;
@@ -96,6 +103,13 @@ impl Witness {
         std::fs::metadata(&self.ledger).unwrap().len()
     }
 
+    /// A WeCom that is gone.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Calls by now.
     pub(crate) fn calls(&self) -> usize {
         let text = std::fs::read(&self.ledger).unwrap();
@@ -105,8 +119,7 @@ impl Witness {
 
 impl Drop for Witness {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -116,6 +129,9 @@ pub(crate) struct Gateway {
     settings: PathBuf,
     log: PathBuf,
     pub(crate) address: SocketAddr,
+    pub(crate) health: SocketAddr,
+    /// Of every life.
+    settings_set: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     /// What it is started with, such as `strace`.
     pub(crate) wrapper: Vec<String>,
@@ -140,9 +156,17 @@ impl Gateway {
             settings,
             log: folder.join(format!("{name}.log")),
             address,
+            health,
+            settings_set: Vec::new(),
             environment: Vec::new(),
             wrapper: Vec::new(),
         }
+    }
+
+    /// Changes a setting: `GRPC__DRAIN_ACCEPT` is that of `[grpc]`.
+    pub(crate) fn set(&mut self, key: &str, value: impl ToString) {
+        let name = format!("WECOMGW_{key}");
+        self.settings_set.push((name, value.to_string()));
     }
 
     /// For the next life only: how it is to die.
@@ -165,6 +189,7 @@ impl Gateway {
             .args(&words[1..])
             .args(["serve", "--config"])
             .arg(&self.settings)
+            .envs(self.settings_set.iter().cloned())
             .envs(self.environment.drain(..))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -233,12 +258,15 @@ impl Gateway {
         self.child.as_ref().expect("it runs").id()
     }
 
-    /// Resident memory in KiB: `VmRSS` is that of now, `VmHWM` the most there ever was.
+    /// Of [`memory_kib`].
     pub(crate) fn memory_kib(&self, which: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(which));
-        let mut words = line.unwrap().split_whitespace();
-        words.nth(1).unwrap().parse().unwrap()
+        memory_kib(self.id(), which)
+    }
+
+    /// Open descriptors, sockets among them. The process hides them from all but root.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id()));
+        open.expect("root may look").count()
     }
 
     /// CPU time by now. The kernel counts in hundredths of a second.
@@ -269,6 +297,14 @@ impl Drop for Gateway {
             eprintln!("{}", self.log());
         }
     }
+}
+
+/// Resident memory in KiB: `VmRSS` is that of now, `VmHWM` the most there ever was.
+pub(crate) fn memory_kib(process: u32, which: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(which));
+    let mut words = line.unwrap().split_whitespace();
+    words.nth(1).unwrap().parse().unwrap()
 }
 
 /// Ports that were free a moment ago, all different.

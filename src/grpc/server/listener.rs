@@ -11,11 +11,17 @@ use std::{
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
 use super::{error::Error, metrics::Metrics, settings::Settings};
+
+/// Connections that the kernel holds until they are accepted; it takes less where `somaxconn` is
+/// smaller. When it is full, Linux drops the last packet of the handshake: the client believes
+/// that it is connected, and waits for seconds, or for good if it does not speak. The standard
+/// library's 128 is what the clients of one replica that leaves can fill at once.
+const QUEUE: u32 = 1024;
 
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -45,9 +51,14 @@ pub(super) struct Room {
 impl Listener {
     pub(super) fn bind(settings: &Settings, metrics: Metrics) -> Result<Self, Error> {
         let bind = || {
-            let tcp = std::net::TcpListener::bind(settings.listen)?;
-            tcp.set_nonblocking(true)?;
-            TcpListener::from_std(tcp)
+            let socket = match settings.listen {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }?;
+            // What has just ended leaves its connections behind, which must not keep the port.
+            socket.set_reuseaddr(true)?;
+            socket.bind(settings.listen)?;
+            socket.listen(QUEUE)
         };
         let tcp = bind().map_err(|source| Error::Bind {
             address: settings.listen,

@@ -68,6 +68,15 @@ async fn the_first_frame_tells_the_limits() {
 }
 
 #[tokio::test]
+async fn a_burst_of_connections_waits_in_the_kernels_queue() {
+    let server = Server::bind(settings(), Metrics::default()).expect("bound");
+    // Nobody accepts. Beyond the queue a connection would be tried again after a second, and so on.
+    let burst = (0..500).map(|_| connect(server.address()));
+    let burst = futures_util::future::join_all(burst);
+    assert_eq!(within_bound("500 connections", burst).await.len(), 500);
+}
+
+#[tokio::test]
 async fn one_address_cannot_take_more_than_its_share() {
     let running = start(Settings {
         connections_per_ip: 2,
