@@ -82,7 +82,7 @@ impl Store {
         request_sha256: [u8; 32],
         now_ms: i64,
     ) -> Result<Begin> {
-        transaction!(self, |session| {
+        transaction!(self, "begin_request", |session| {
             // A row past its life counts as absent, whether or not `expire` came by since. One
             // that is there is locked, though it is not changed.
             let inserted = session
@@ -122,7 +122,7 @@ impl Store {
         windows: Range<u32>,
         now_ms: i64,
     ) -> Result<u32> {
-        transaction!(self, |session| {
+        transaction!(self, "take_window", |session| {
             // Two that take at once would take the same.
             session.take_turns(&message_sha256).await?;
             let taken: Vec<(i64,)> = session
@@ -167,7 +167,7 @@ impl Store {
                  window_seconds = coalesce(window_seconds, $5)
              WHERE caller = $1 AND request_id = $2 AND (state = 0 OR (state = 1 AND body = $3))";
         let values = values![caller, request_id, body, now_ms, window_seconds];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("intend_request").await?;
         in_step(session.execute(sql, &values).await?, "a send")
     }
 
@@ -176,7 +176,7 @@ impl Store {
         let sql = "UPDATE requests SET state = 2, answer = $3, body = NULL
              WHERE caller = $1 AND request_id = $2 AND state <> 2";
         let values = values![caller, request_id, answer];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("finish_request").await?;
         in_step(session.execute(sql, &values).await?, "an answer")
     }
 
@@ -184,7 +184,7 @@ impl Store {
     /// that has ended; there need not be one at all.
     pub async fn release(&self, caller: &str, request_id: &str) -> Result<()> {
         let sql = "DELETE FROM requests WHERE caller = $1 AND request_id = $2 AND state <> 2";
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("release_request").await?;
         session.execute(sql, &values![caller, request_id]).await?;
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Store {
         loop {
             let sql = "DELETE FROM requests WHERE (caller, request_id) IN
                  (SELECT caller, request_id FROM requests WHERE created_at < $1 LIMIT $2)";
-            let mut session = self.engine.write().await?;
+            let mut session = self.write("expire_requests").await?;
             let rows = session
                 .execute(sql, &values![older_than_ms, EXPIRE_ROWS])
                 .await?;

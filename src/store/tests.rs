@@ -41,9 +41,34 @@ async fn engines() -> Vec<(Store, Option<TempDir>)> {
     vec![(file, Some(folder)), (memory, None), (server, None)]
 }
 
+/// What `/metrics` would show of the store.
+fn metrics(store: &Store) -> String {
+    let mut registry = prometheus_client::registry::Registry::default();
+    store.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn each_transaction_is_measured_once_by_its_operation() {
+    for (store, _folder) in engines().await {
+        store.ping().await.unwrap();
+        store.begin("billing", "r1", ONE, NOW).await.unwrap();
+        // A step out of turn is the caller's error and no failure of the store.
+        store.finish("billing", "r2", b"answer").await.unwrap_err();
+        let metrics = metrics(&store);
+        for op in ["ping", "begin_request", "finish_request"] {
+            let line = format!("wecomgw_store_tx_seconds_count{{op=\"{op}\"}} 1\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+        assert!(!metrics.contains("kind="), "{metrics}");
+    }
+}
+
 /// Runs a statement behind the store's back.
 async fn execute(store: &Store, sql: &'static str) {
-    let mut session = store.engine.write().await.unwrap();
+    let mut session = store.write("test").await.unwrap();
     session.execute(sql, &[]).await.unwrap();
 }
 
