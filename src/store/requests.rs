@@ -6,7 +6,8 @@
 //! knows; whoever begins it next is told what was sent and when, and decides whether WeCom's
 //! duplicate check still covers a second try.
 //!
-//! Within the process, the caller keeps two drivers from the same id; this room does not.
+//! Two that begin an id at once, as replicas may, are both told that it is theirs. `intend` decides:
+//! it goes through once, and whoever comes second is out of step before anything is sent.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -152,8 +153,8 @@ impl Store {
     }
 
     /// Writes down that `body` is about to be sent, under a duplicate check of `window_seconds`.
-    /// Must have answered before the first byte leaves. On a second try `body` must be the same;
-    /// the time and window of the first stay, because they are what WeCom goes by.
+    /// Must have answered before the first byte leaves. [`Error::OutOfStep`] for all but the first
+    /// who comes here with an id.
     pub async fn intend(
         &self,
         caller: &str,
@@ -162,10 +163,9 @@ impl Store {
         window_seconds: u32,
         now_ms: i64,
     ) -> Result<()> {
-        let sql = "UPDATE requests SET state = 1, body = $3,
-                 first_attempt_at = coalesce(first_attempt_at, $4),
+        let sql = "UPDATE requests SET state = 1, body = $3, first_attempt_at = $4,
                  window_seconds = coalesce(window_seconds, $5)
-             WHERE caller = $1 AND request_id = $2 AND (state = 0 OR (state = 1 AND body = $3))";
+             WHERE caller = $1 AND request_id = $2 AND state = 0";
         let values = values![caller, request_id, body, now_ms, window_seconds];
         let mut session = self.write("intend_request").await?;
         in_step(session.execute(sql, &values).await?, "a send")
@@ -180,12 +180,18 @@ impl Store {
         in_step(session.execute(sql, &values).await?, "an answer")
     }
 
-    /// Forgets a request of which nothing was sent, so that its id is free again. Leaves one
-    /// that has ended; there need not be one at all.
-    pub async fn release(&self, caller: &str, request_id: &str) -> Result<()> {
-        let sql = "DELETE FROM requests WHERE caller = $1 AND request_id = $2 AND state <> 2";
+    /// Forgets a request of which nothing was sent, so that its id is free again. `intended` is
+    /// whether its driver had come through [`intend`]: another's request, and one that has ended,
+    /// are left; there need not be one at all.
+    ///
+    /// [`intend`]: Self::intend
+    pub async fn release(&self, caller: &str, request_id: &str, intended: bool) -> Result<()> {
+        let state = if intended { INTENDED } else { BEGUN };
+        let sql = "DELETE FROM requests WHERE caller = $1 AND request_id = $2 AND state = $3";
         let mut session = self.write("release_request").await?;
-        session.execute(sql, &values![caller, request_id]).await?;
+        session
+            .execute(sql, &values![caller, request_id, state])
+            .await?;
         Ok(())
     }
 

@@ -109,10 +109,6 @@ async fn lost_outcome_is_resumed_with_the_first_bytes_time_and_window() {
             .intend("billing", "r1", b"bytes", 1800, NOW + 5)
             .await
             .unwrap();
-        store
-            .intend("billing", "r1", b"bytes", 3600, NOW + 7)
-            .await
-            .unwrap();
         store.begin("billing", "r2", TWO, NOW + 8).await.unwrap();
         let expected = Attempt {
             body: b"bytes".to_vec(),
@@ -161,16 +157,22 @@ async fn released_request_is_new_again_and_an_ended_one_stays() {
             .intend("billing", "r1", b"bytes", 1800, NOW)
             .await
             .unwrap();
-        store.release("billing", "r1").await.unwrap();
+        // By one who never came to the call: another does.
+        store.release("billing", "r1", false).await.unwrap();
+        assert_eq!(
+            store.begin("billing", "r1", TWO, NOW).await.unwrap(),
+            Begin::Mismatch
+        );
+        store.release("billing", "r1", true).await.unwrap();
         assert_eq!(
             store.begin("billing", "r1", TWO, NOW).await.unwrap(),
             Begin::New
         );
         store.finish("billing", "r1", b"answer").await.unwrap();
-        store.release("billing", "r1").await.unwrap();
+        store.release("billing", "r1", true).await.unwrap();
         let again = store.begin("billing", "r1", TWO, NOW).await.unwrap();
         assert_eq!(again, Begin::Done(b"answer".to_vec()));
-        store.release("billing", "unheard of").await.unwrap();
+        store.release("billing", "unheard of", false).await.unwrap();
     }
 }
 
@@ -191,6 +193,10 @@ async fn steps_out_of_order_are_refused() {
             store
                 .intend("billing", "r1", b"other bytes", 1800, NOW)
                 .await
+        ));
+        // Another replica that began it too, even with equal bytes: one of them sends.
+        assert!(refused(
+            store.intend("billing", "r1", b"bytes", 1800, NOW).await
         ));
         store.finish("billing", "r1", b"answer").await.unwrap();
         assert!(refused(
