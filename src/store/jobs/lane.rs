@@ -85,6 +85,14 @@ impl Store {
             .collect())
     }
 
+    /// The apps that have open jobs.
+    pub async fn apps_with_open_jobs(&self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT app FROM bulk_jobs WHERE state <= 3 ORDER BY app";
+        let mut session = self.read("apps_with_open_jobs").await?;
+        let apps: Vec<(String,)> = session.all(sql, &[]).await?;
+        Ok(apps.into_iter().map(|(app,)| app).collect())
+    }
+
     /// A job that is open, with the batches that are not settled.
     pub async fn open_job(&self, id: &str) -> Result<Option<OpenJob>> {
         let jobs = concat!(open_jobs!(), "id = $1");
