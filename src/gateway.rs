@@ -204,6 +204,7 @@ impl Gateway {
         let store = Store::open(&store)
             .await
             .context("the store cannot be opened")?;
+        store.register(&mut registry);
         let sharing = store.is_shared().then(|| {
             let sharing: Arc<dyn wecom::Sharing> = Arc::new(SharedTokens::new(store.clone()));
             sharing

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::error::{Error, Result};
 use super::lane::Lane;
 use super::metrics::Metrics;
-use super::trap;
+use super::{orphans, trap};
 use crate::store::{Filter, Job, JobId, Store};
 use crate::wecom::Client;
 
@@ -26,6 +26,8 @@ struct Inner {
     store: Store,
     /// Wakes the lane of an app.
     lanes: HashMap<String, Notify>,
+    /// Wakes who ends the jobs of apps that have no lane here.
+    orphaned: Notify,
     /// Sequence of the last event of jobs that someone watches here.
     watched: Mutex<HashMap<JobId, watch::Sender<u64>>>,
     metrics: Metrics,
@@ -42,6 +44,7 @@ impl Engine {
         Self(Arc::new(Inner {
             store,
             lanes: lanes.collect(),
+            orphaned: Notify::new(),
             watched: Mutex::default(),
             metrics,
             broken: CancellationToken::new(),
@@ -54,6 +57,8 @@ impl Engine {
         for client in clients {
             lanes.spawn(Lane::new(self.clone(), client).run(shutdown.clone()));
         }
+        let store = self.0.store.clone();
+        lanes.spawn(orphans::run(self.clone(), store, shutdown));
         lanes.close();
         lanes.wait().await;
     }
@@ -106,9 +111,21 @@ impl Engine {
 
     /// Tells the lane of `app` that there is something to do.
     pub(super) fn wake(&self, app: &str) {
-        if let Some(lane) = self.0.lanes.get(app) {
-            lane.notify_one();
-        }
+        self.0
+            .lanes
+            .get(app)
+            .unwrap_or(&self.0.orphaned)
+            .notify_one();
+    }
+
+    /// Whether this process sends for `app`.
+    pub(super) fn serves(&self, app: &str) -> bool {
+        self.0.lanes.contains_key(app)
+    }
+
+    /// Waits for news of an app that this process does not serve.
+    pub(super) async fn orphaned(&self) {
+        self.0.orphaned.notified().await;
     }
 
     /// Waits for [`Engine::wake`].

@@ -10,6 +10,7 @@ mod error;
 mod job;
 mod lane;
 mod metrics;
+mod orphans;
 mod outcome;
 mod plan;
 mod recall;

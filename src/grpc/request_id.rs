@@ -14,12 +14,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use prost::Message as _;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
 use super::{convert, pb, status};
-use crate::store::{Attempt, Begin, Store};
+use crate::store::{self, Attempt, Begin, Store};
 use crate::wecom::{self, Client, Reason, Rendered, Violation, message};
 
 /// Longest request id.
@@ -35,6 +35,11 @@ const LONGEST_INTERVAL_SECONDS: u32 = 14_100;
 const WINDOW_MARGIN: Duration = Duration::from_secs(600);
 /// A repetition may itself take 30 seconds; twice that is kept back of any window.
 const LEAST_MARGIN: Duration = Duration::from_secs(60);
+/// How long the answer of another replica is waited for: a call with all its repetitions takes 30
+/// seconds at most.
+const OTHER_REPLICA_WAIT: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const OTHER_REPLICA_POLL: Duration = Duration::from_millis(200);
 
 type Answer = Result<pb::SendMessageResponse, Status>;
 
@@ -231,27 +236,36 @@ impl RequestIds {
         loop {
             let mut rendered = match client.prepare(send, deadline).await {
                 Ok(rendered) => rendered,
-                Err(error) => return Err(self.forget(key, &error).await),
+                Err(error) => return Err(self.forget(key, &error, false).await),
             };
             if let Some(wanted) = wanted {
                 let message: [u8; 32] = Sha256::digest(rendered.body()).into();
                 let windows = SHORTEST_INTERVAL_SECONDS..LONGEST_INTERVAL_SECONDS;
                 let interval = store
                     .take_window(caller, request_id, message, wanted, windows, now_ms())
-                    .await
-                    .map_err(|error| status::store(&error))?;
-                rendered.set_interval(interval);
+                    .await;
+                match interval {
+                    Ok(interval) => rendered.set_interval(interval),
+                    Err(store::Error::OutOfStep(_)) => {
+                        return self.await_other(key, fingerprint).await;
+                    }
+                    Err(error) => return Err(status::store(&error)),
+                }
             }
             let window = rendered.duplicate_window_seconds().unwrap_or(0);
-            store
+            let intended = store
                 .intend(caller, request_id, rendered.body(), window, now_ms())
-                .await
-                .map_err(|error| status::store(&error))?;
+                .await;
+            match intended {
+                Ok(()) => {}
+                Err(store::Error::OutOfStep(_)) => return self.await_other(key, fingerprint).await,
+                Err(error) => return Err(status::store(&error)),
+            }
             let error = match self.deliver(key, &client, &rendered, deadline).await {
                 Err(error) if error.nothing_was_done() => error,
                 answer => return answer.map_err(|error| status::wecom(&error)),
             };
-            let refused = self.forget(key, &error).await;
+            let refused = self.forget(key, &error, true).await;
             let lost = client.media_was_lost(rendered.uploads(), &error).await;
             let Some(again) = spare.take().filter(|_| lost) else {
                 return Err(refused);
@@ -263,6 +277,37 @@ impl RequestIds {
                 _ => return Err(refused),
             }
         }
+    }
+
+    /// Another replica began the id at the same time and sends it: its answer is everyone's. Ends
+    /// at the latest with that replica's deadline for a call, since it may have died.
+    async fn await_other(&self, key: &Key, fingerprint: [u8; 32]) -> Answer {
+        let Key { caller, request_id } = key;
+        let until = Instant::now() + OTHER_REPLICA_WAIT;
+        while Instant::now() < until {
+            let begun = self
+                .0
+                .store
+                .begin(caller, request_id, fingerprint, now_ms());
+            match begun.await.map_err(|error| status::store(&error))? {
+                Begin::Mismatch => return Err(status::request_id_reused()),
+                Begin::Done(answer) => {
+                    return pb::SendMessageResponse::decode(answer.as_slice())
+                        .map_err(|_| status::internal("a stored answer cannot be read"));
+                }
+                // It gave the id back: nothing was sent, and the caller may come again.
+                Begin::New | Begin::Unsent => {
+                    let gone = store::Error::Conflict("the other replica gave up".into());
+                    return Err(status::store(&gone));
+                }
+                Begin::Resume(_) => sleep(OTHER_REPLICA_POLL).await,
+            }
+        }
+        Err(status::wecom(&wecom::Error::OutcomeUnknown {
+            path: Rendered::PATH,
+            reason: Reason::ConnectionLost,
+            refusal: None,
+        }))
     }
 
     /// An earlier attempt went out and its answer was lost.
@@ -326,8 +371,9 @@ impl RequestIds {
         Ok(answer)
     }
 
-    async fn forget(&self, key: &Key, error: &wecom::Error) -> Status {
-        if let Err(error) = self.0.store.release(&key.caller, &key.request_id).await {
+    async fn forget(&self, key: &Key, error: &wecom::Error, intended: bool) -> Status {
+        let Key { caller, request_id } = key;
+        if let Err(error) = self.0.store.release(caller, request_id, intended).await {
             tracing::error!("cannot release a request id: {error}");
         }
         status::wecom(error)

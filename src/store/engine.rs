@@ -15,6 +15,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool};
 
 use super::error::{Error, Result};
+use super::metrics::Meter;
+use super::open::Store;
 
 /// How often a transaction begins again because others stood in its way.
 pub(super) const CONFLICTS_MAX: u32 = 5;
@@ -49,21 +51,27 @@ pub(super) enum Engine {
     Postgres(PgPool),
 }
 
-impl Engine {
-    /// For statements that only read.
-    pub(super) async fn read(&self) -> Result<Session> {
-        Ok(match self {
-            Self::Sqlite { readers, .. } => Session::Sqlite(readers.acquire().await?),
-            Self::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+impl Store {
+    /// For statements that only read. `op` is the operation's name in the metrics, here and below.
+    pub(super) async fn read(&self, op: &'static str) -> Result<Session> {
+        self.session(op, async |engine| {
+            Ok(match engine {
+                Engine::Sqlite { readers, .. } => Connection::Sqlite(readers.acquire().await?),
+                Engine::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            })
         })
+        .await
     }
 
     /// For a statement that is a transaction of its own.
-    pub(super) async fn write(&self) -> Result<Session> {
-        Ok(match self {
-            Self::Sqlite { writer, .. } => Session::Sqlite(writer.acquire().await?),
-            Self::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+    pub(super) async fn write(&self, op: &'static str) -> Result<Session> {
+        self.session(op, async |engine| {
+            Ok(match engine {
+                Engine::Sqlite { writer, .. } => Connection::Sqlite(writer.acquire().await?),
+                Engine::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            })
         })
+        .await
     }
 
     /// For statements that are written all or none. Dropped without `commit`, none.
@@ -71,28 +79,42 @@ impl Engine {
     /// PostgreSQL runs them READ COMMITTED, where each statement sees what was committed before
     /// it; whatever must not change meanwhile is held by a row's lock or a unique key. The stricter
     /// levels would see the same and fail more often.
-    pub(super) async fn begin(&self) -> Result<Session> {
-        Ok(match self {
-            // IMMEDIATE, since a transaction that reads first could not begin to write later.
-            Self::Sqlite { writer, .. } => {
-                Session::SqliteTransaction(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
-            Self::Postgres(pool) => Session::PostgresTransaction(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-                    .await?,
-            ),
+    pub(super) async fn transaction(&self, op: &'static str) -> Result<Session> {
+        self.session(op, async |engine| {
+            Ok(match engine {
+                // IMMEDIATE, since a transaction that reads first could not begin to write later.
+                Engine::Sqlite { writer, .. } => {
+                    Connection::SqliteTransaction(writer.begin_with("BEGIN IMMEDIATE").await?)
+                }
+                Engine::Postgres(pool) => Connection::PostgresTransaction(
+                    pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+                        .await?,
+                ),
+            })
         })
+        .await
+    }
+
+    async fn session(
+        &self,
+        op: &'static str,
+        connect: impl AsyncFnOnce(&Engine) -> sqlx::Result<Connection>,
+    ) -> Result<Session> {
+        let mut meter = self.metrics.begin(op);
+        let connection = connect(&self.engine).await.map_err(Error::from);
+        let connection = meter.watch(connection)?;
+        Ok(Session { connection, meter })
     }
 }
 
 /// Runs a body in a transaction, `$session`, and commits it. Begins again, a few times, when
 /// PostgreSQL gave it up for the sake of others.
 macro_rules! transaction {
-    ($store:expr, |$session:ident| $body:expr) => {{
+    ($store:expr, $op:literal, |$session:ident| $body:expr) => {{
         let mut conflicts = 0;
         loop {
             let done = async {
-                let mut $session = $store.engine.begin().await?;
+                let mut $session = $store.transaction($op).await?;
                 let value = $body;
                 $session.commit().await?;
                 Ok(value)
@@ -113,7 +135,12 @@ macro_rules! transaction {
 pub(super) use transaction;
 
 /// A connection that is ours for a while.
-pub(super) enum Session {
+pub(super) struct Session {
+    connection: Connection,
+    meter: Meter,
+}
+
+enum Connection {
     Sqlite(PoolConnection<Sqlite>),
     SqliteTransaction(sqlx::Transaction<'static, Sqlite>),
     Postgres(PoolConnection<Postgres>),
@@ -123,20 +150,20 @@ pub(super) enum Session {
 /// `$body` with the connection of either engine.
 macro_rules! on {
     ($session:expr, |$connection:ident| $body:expr) => {
-        match $session {
-            Session::Sqlite(connection) => {
+        match &mut $session.connection {
+            Connection::Sqlite(connection) => {
                 let $connection = &mut **connection;
                 $body
             }
-            Session::SqliteTransaction(transaction) => {
+            Connection::SqliteTransaction(transaction) => {
                 let $connection = &mut **transaction;
                 $body
             }
-            Session::Postgres(connection) => {
+            Connection::Postgres(connection) => {
                 let $connection = &mut **connection;
                 $body
             }
-            Session::PostgresTransaction(transaction) => {
+            Connection::PostgresTransaction(transaction) => {
                 let $connection = &mut **transaction;
                 $body
             }
@@ -162,7 +189,10 @@ macro_rules! bind {
 impl Session {
     /// Whether other processes use the store too.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Self::Postgres(_) | Self::PostgresTransaction(_))
+        matches!(
+            self.connection,
+            Connection::Postgres(_) | Connection::PostgresTransaction(_)
+        )
     }
 
     /// The time that all who share the store go by: the database's, else `now_ms`.
@@ -189,11 +219,13 @@ impl Session {
     /// Answers how many rows it changed.
     pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
         let (shared, sql) = (self.is_shared(), self.speak(sql.into()));
-        on!(self, |connection| {
+        let done = on!(self, |connection| {
             let query = bind!(sqlx::query(sql), values);
-            let done = answered(shared, query.execute(connection)).await?;
-            Ok(done.rows_affected())
-        })
+            answered(shared, query.execute(connection))
+                .await
+                .map(|done| done.rows_affected())
+        });
+        self.meter.watch(done)
     }
 
     /// The only row.
@@ -224,10 +256,11 @@ impl Session {
         let sql = sql.into();
         let persistent = matches!(sql, Cow::Borrowed(_));
         let (shared, sql) = (self.is_shared(), self.speak(sql));
-        on!(self, |connection| {
+        let rows = on!(self, |connection| {
             let query = bind!(sqlx::query_as(sql), values).persistent(persistent);
             answered(shared, query.fetch_all(connection)).await
-        })
+        });
+        self.meter.watch(rows)
     }
 
     /// Inserts rows of equal length, many with each statement. `into` names table and columns,
@@ -244,10 +277,13 @@ impl Session {
             let persistent = rows.len() == ROWS_MAX;
             let values = rows.iter().flatten();
             let shared = self.is_shared();
-            on!(self, |connection| {
+            let done = on!(self, |connection| {
                 let query = bind!(sqlx::query(sql), values).persistent(persistent);
-                answered(shared, query.execute(connection)).await?;
+                answered(shared, query.execute(connection))
+                    .await
+                    .map(|_| ())
             });
+            self.meter.watch(done)?;
         }
         Ok(())
     }
@@ -255,11 +291,20 @@ impl Session {
     /// Makes what a transaction wrote last. When this fails because the connection is lost, it
     /// may have been written all the same.
     pub(super) async fn commit(self) -> Result<()> {
-        match self {
-            Self::SqliteTransaction(transaction) => Ok(transaction.commit().await?),
-            Self::PostgresTransaction(transaction) => answered(true, transaction.commit()).await,
-            Self::Sqlite(_) | Self::Postgres(_) => Ok(()),
-        }
+        let Self {
+            connection,
+            mut meter,
+        } = self;
+        let done = match connection {
+            Connection::SqliteTransaction(transaction) => {
+                transaction.commit().await.map_err(Error::from)
+            }
+            Connection::PostgresTransaction(transaction) => {
+                answered(true, transaction.commit()).await
+            }
+            Connection::Sqlite(_) | Connection::Postgres(_) => Ok(()),
+        };
+        meter.watch(done)
     }
 
     fn speak(&self, sql: Cow<'static, str>) -> SqlStr {

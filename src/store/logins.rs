@@ -73,13 +73,13 @@ impl Store {
                  OR login_states.expires_at <= $5";
         let expires_at = now_ms + millis(LOGIN_STATE_LIFE);
         let values = values![state.as_slice(), app, caller, expires_at, now_ms];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("add_login_state").await?;
         Ok(session.execute(sql, &values).await? == 1)
     }
 
     /// Takes a code, or says what became of it before. Its state is used up with it, in one step.
     pub async fn bring_login_code(&self, brought: BroughtCode<'_>, now_ms: i64) -> Result<Bring> {
-        transaction!(self, |session| {
+        transaction!(self, "bring_login_code", |session| {
             // Before anything is read: of two who bring one code, the second waits here.
             if !insert(&mut session, brought, now_ms).await? {
                 read(&mut session, brought, now_ms).await?
@@ -94,7 +94,7 @@ impl Store {
     /// Keeps the answer to a code, in place of one that was kept before.
     pub async fn keep_login_answer(&self, code: &Digest, answer: &[u8]) -> Result<()> {
         let sql = "UPDATE login_codes SET answer = $2 WHERE code_sha256 = $1";
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("keep_login_answer").await?;
         session
             .execute(sql, &values![code.as_slice(), answer])
             .await?;
@@ -103,7 +103,7 @@ impl Store {
 
     /// Forgets a code that certainly was not asked for, and lets its state wait again.
     pub async fn release_login_code(&self, brought: BroughtCode<'_>, now_ms: i64) -> Result<()> {
-        transaction!(self, |session| {
+        transaction!(self, "release_login_code", |session| {
             let sql = "DELETE FROM login_codes WHERE code_sha256 = $1 AND answer IS NULL";
             session
                 .execute(sql, &values![brought.code.as_slice()])
@@ -124,7 +124,7 @@ impl Store {
     pub async fn revoke_session(&self, session_id: &[u8; 16], expires_at_ms: i64) -> Result<()> {
         let sql = "INSERT INTO revoked_sessions (session_id, expires_at) VALUES ($1, $2)
              ON CONFLICT DO NOTHING";
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("revoke_session").await?;
         session
             .execute(sql, &values![session_id.as_slice(), expires_at_ms])
             .await?;
@@ -134,7 +134,7 @@ impl Store {
     /// Whether a session was ended.
     pub async fn session_is_revoked(&self, session_id: &[u8; 16]) -> Result<bool> {
         let sql = "SELECT expires_at FROM revoked_sessions WHERE session_id = $1";
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("session_is_revoked").await?;
         let row: Option<(i64,)> = session
             .optional(sql, &values![session_id.as_slice()])
             .await?;
@@ -170,7 +170,7 @@ impl Store {
         ] {
             // Ends, since each round but the last changes rows that nobody can add again.
             loop {
-                let mut session = self.engine.write().await?;
+                let mut session = self.write("expire_logins").await?;
                 let rows = session
                     .execute(statement, &values![older_than_ms, EXPIRE_ROWS])
                     .await?;

@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod jobs;
 mod logins;
+mod metrics;
 mod open;
 mod postgres;
 mod requests;

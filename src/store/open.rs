@@ -1,7 +1,10 @@
 //! The store, whichever engine keeps it.
 
+use prometheus_client::registry::Registry;
+
 use super::engine::Engine;
 use super::error::Result;
+use super::metrics::Metrics;
 use super::settings::Settings;
 use super::{postgres, sqlite};
 
@@ -9,6 +12,7 @@ use super::{postgres, sqlite};
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) engine: Engine,
+    pub(super) metrics: Metrics,
 }
 
 impl Store {
@@ -20,7 +24,13 @@ impl Store {
             Some(("postgres" | "postgresql", _)) => postgres::open(url).await?,
             _ => sqlite::open(url).await?,
         };
-        Ok(Self { engine })
+        let metrics = Metrics::default();
+        Ok(Self { engine, metrics })
+    }
+
+    /// Makes its metrics readable through `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
     }
 
     /// Whether other replicas use it too.
@@ -30,7 +40,7 @@ impl Store {
 
     /// Whether the store answers, for health checks.
     pub async fn ping(&self) -> Result<()> {
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("ping").await?;
         let sql = "SELECT state FROM requests LIMIT 1";
         session.optional::<(i64,)>(sql, &[]).await?;
         Ok(())

@@ -6,7 +6,8 @@
 //! knows; whoever begins it next is told what was sent and when, and decides whether WeCom's
 //! duplicate check still covers a second try.
 //!
-//! Within the process, the caller keeps two drivers from the same id; this room does not.
+//! Two that begin an id at once, as replicas may, are both told that it is theirs. `intend` decides:
+//! it goes through once, and whoever comes second is out of step before anything is sent.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -82,7 +83,7 @@ impl Store {
         request_sha256: [u8; 32],
         now_ms: i64,
     ) -> Result<Begin> {
-        transaction!(self, |session| {
+        transaction!(self, "begin_request", |session| {
             // A row past its life counts as absent, whether or not `expire` came by since. One
             // that is there is locked, though it is not changed.
             let inserted = session
@@ -122,7 +123,7 @@ impl Store {
         windows: Range<u32>,
         now_ms: i64,
     ) -> Result<u32> {
-        transaction!(self, |session| {
+        transaction!(self, "take_window", |session| {
             // Two that take at once would take the same.
             session.take_turns(&message_sha256).await?;
             let taken: Vec<(i64,)> = session
@@ -152,8 +153,8 @@ impl Store {
     }
 
     /// Writes down that `body` is about to be sent, under a duplicate check of `window_seconds`.
-    /// Must have answered before the first byte leaves. On a second try `body` must be the same;
-    /// the time and window of the first stay, because they are what WeCom goes by.
+    /// Must have answered before the first byte leaves. [`Error::OutOfStep`] for all but the first
+    /// who comes here with an id.
     pub async fn intend(
         &self,
         caller: &str,
@@ -162,12 +163,11 @@ impl Store {
         window_seconds: u32,
         now_ms: i64,
     ) -> Result<()> {
-        let sql = "UPDATE requests SET state = 1, body = $3,
-                 first_attempt_at = coalesce(first_attempt_at, $4),
+        let sql = "UPDATE requests SET state = 1, body = $3, first_attempt_at = $4,
                  window_seconds = coalesce(window_seconds, $5)
-             WHERE caller = $1 AND request_id = $2 AND (state = 0 OR (state = 1 AND body = $3))";
+             WHERE caller = $1 AND request_id = $2 AND state = 0";
         let values = values![caller, request_id, body, now_ms, window_seconds];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("intend_request").await?;
         in_step(session.execute(sql, &values).await?, "a send")
     }
 
@@ -176,16 +176,22 @@ impl Store {
         let sql = "UPDATE requests SET state = 2, answer = $3, body = NULL
              WHERE caller = $1 AND request_id = $2 AND state <> 2";
         let values = values![caller, request_id, answer];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("finish_request").await?;
         in_step(session.execute(sql, &values).await?, "an answer")
     }
 
-    /// Forgets a request of which nothing was sent, so that its id is free again. Leaves one
-    /// that has ended; there need not be one at all.
-    pub async fn release(&self, caller: &str, request_id: &str) -> Result<()> {
-        let sql = "DELETE FROM requests WHERE caller = $1 AND request_id = $2 AND state <> 2";
-        let mut session = self.engine.write().await?;
-        session.execute(sql, &values![caller, request_id]).await?;
+    /// Forgets a request of which nothing was sent, so that its id is free again. `intended` is
+    /// whether its driver had come through [`intend`]: another's request, and one that has ended,
+    /// are left; there need not be one at all.
+    ///
+    /// [`intend`]: Self::intend
+    pub async fn release(&self, caller: &str, request_id: &str, intended: bool) -> Result<()> {
+        let state = if intended { INTENDED } else { BEGUN };
+        let sql = "DELETE FROM requests WHERE caller = $1 AND request_id = $2 AND state = $3";
+        let mut session = self.write("release_request").await?;
+        session
+            .execute(sql, &values![caller, request_id, state])
+            .await?;
         Ok(())
     }
 
@@ -197,7 +203,7 @@ impl Store {
         loop {
             let sql = "DELETE FROM requests WHERE (caller, request_id) IN
                  (SELECT caller, request_id FROM requests WHERE created_at < $1 LIMIT $2)";
-            let mut session = self.engine.write().await?;
+            let mut session = self.write("expire_requests").await?;
             let rows = session
                 .execute(sql, &values![older_than_ms, EXPIRE_ROWS])
                 .await?;

@@ -41,9 +41,34 @@ async fn engines() -> Vec<(Store, Option<TempDir>)> {
     vec![(file, Some(folder)), (memory, None), (server, None)]
 }
 
+/// What `/metrics` would show of the store.
+fn metrics(store: &Store) -> String {
+    let mut registry = prometheus_client::registry::Registry::default();
+    store.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn each_transaction_is_measured_once_by_its_operation() {
+    for (store, _folder) in engines().await {
+        store.ping().await.unwrap();
+        store.begin("billing", "r1", ONE, NOW).await.unwrap();
+        // A step out of turn is the caller's error and no failure of the store.
+        store.finish("billing", "r2", b"answer").await.unwrap_err();
+        let metrics = metrics(&store);
+        for op in ["ping", "begin_request", "finish_request"] {
+            let line = format!("wecomgw_store_tx_seconds_count{{op=\"{op}\"}} 1\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+        assert!(!metrics.contains("kind="), "{metrics}");
+    }
+}
+
 /// Runs a statement behind the store's back.
 async fn execute(store: &Store, sql: &'static str) {
-    let mut session = store.engine.write().await.unwrap();
+    let mut session = store.write("test").await.unwrap();
     session.execute(sql, &[]).await.unwrap();
 }
 
@@ -82,10 +107,6 @@ async fn lost_outcome_is_resumed_with_the_first_bytes_time_and_window() {
         store.begin("billing", "r1", ONE, NOW).await.unwrap();
         store
             .intend("billing", "r1", b"bytes", 1800, NOW + 5)
-            .await
-            .unwrap();
-        store
-            .intend("billing", "r1", b"bytes", 3600, NOW + 7)
             .await
             .unwrap();
         store.begin("billing", "r2", TWO, NOW + 8).await.unwrap();
@@ -136,16 +157,22 @@ async fn released_request_is_new_again_and_an_ended_one_stays() {
             .intend("billing", "r1", b"bytes", 1800, NOW)
             .await
             .unwrap();
-        store.release("billing", "r1").await.unwrap();
+        // By one who never came to the call: another does.
+        store.release("billing", "r1", false).await.unwrap();
+        assert_eq!(
+            store.begin("billing", "r1", TWO, NOW).await.unwrap(),
+            Begin::Mismatch
+        );
+        store.release("billing", "r1", true).await.unwrap();
         assert_eq!(
             store.begin("billing", "r1", TWO, NOW).await.unwrap(),
             Begin::New
         );
         store.finish("billing", "r1", b"answer").await.unwrap();
-        store.release("billing", "r1").await.unwrap();
+        store.release("billing", "r1", true).await.unwrap();
         let again = store.begin("billing", "r1", TWO, NOW).await.unwrap();
         assert_eq!(again, Begin::Done(b"answer".to_vec()));
-        store.release("billing", "unheard of").await.unwrap();
+        store.release("billing", "unheard of", false).await.unwrap();
     }
 }
 
@@ -166,6 +193,10 @@ async fn steps_out_of_order_are_refused() {
             store
                 .intend("billing", "r1", b"other bytes", 1800, NOW)
                 .await
+        ));
+        // Another replica that began it too, even with equal bytes: one of them sends.
+        assert!(refused(
+            store.intend("billing", "r1", b"bytes", 1800, NOW).await
         ));
         store.finish("billing", "r1", b"answer").await.unwrap();
         assert!(refused(

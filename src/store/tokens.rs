@@ -23,7 +23,7 @@ impl Store {
     pub async fn token(&self, key: &str) -> Result<Option<SharedToken>> {
         let sql = "SELECT sealed, generation, expires_at_ms FROM shared_tokens
              WHERE key = $1 AND sealed IS NOT NULL";
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("token").await?;
         let row: Option<(Vec<u8>, i64, i64)> = session.optional(sql, &values![key]).await?;
         Ok(row.map(|(sealed, generation, expires_at_ms)| SharedToken {
             sealed,
@@ -35,7 +35,7 @@ impl Store {
     /// Whether it is `holder`'s turn to fetch the next token of a key. If so, it is for `life`, or
     /// until a token is put. Where the process has the store for itself, it always is.
     pub async fn lease_refresh(&self, key: &str, holder: &str, life: Duration) -> Result<bool> {
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("lease_refresh").await?;
         if !session.is_shared() {
             return Ok(true);
         }
@@ -70,7 +70,7 @@ impl Store {
                  holder = NULL, held_until_ms = 0
              WHERE shared_tokens.generation < $3";
         let values = values![key, sealed, generation, expires_at_ms];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("put_token").await?;
         Ok(session.execute(sql, &values).await? == 1)
     }
 }

@@ -16,6 +16,7 @@ use super::harness::{APP, SandboxHandle, World, details, example, examples, from
 mod command;
 mod lanes;
 mod replicas;
+mod stable;
 
 const SEND: &str = "message/send";
 

@@ -58,6 +58,11 @@ async fn a_store_that_others_hold_is_unavailable_and_nothing_is_done() {
         assert_eq!(verdict(&status), expected, "{rpc}");
         assert!(details(&status).2.retry_info().is_some(), "{rpc}");
     }
+    let metrics = world.metrics().await;
+    let counted = metrics
+        .lines()
+        .any(|line| line.starts_with("wecomgw_store_errors_total{kind=\"unavailable\"} "));
+    assert!(counted, "{metrics}");
     assert!(world.sandbox.messages().await.is_empty());
     assert_eq!(world.sandbox.calls("auth/getuserinfo").await.len(), 1);
     // Reading goes on, and so does all once the store is back.

@@ -20,6 +20,8 @@ scenario!(
 );
 
 const MILLION: usize = 1_000_000;
+/// Of a thousand items each.
+const BATCHES: f64 = 1000.0;
 /// Bars: upload to durable; memory.
 const ACCEPT: Duration = Duration::from_secs(10);
 const GROWTH_KIB: u64 = 100 * 1024;
@@ -55,8 +57,12 @@ async fn million(engine: Engine, latency_ms: u64) {
     let small = Order::new("R20", MILLION..MILLION + 10);
     let (mut other, small_at) = (caller.clone(), Instant::now());
     let small = tokio::spawn(async move { (other.run(&small).await, small_at.elapsed()) });
+    let store = gateway.store_time().await;
     caller.follow(&job_id).await;
     let sending = begun.elapsed();
+    let store_after = gateway.store_time().await;
+    let [store, commits] = [store_after.0 - store.0, store_after.1 - store.1]
+        .map(|spent| spent.as_secs_f64() * 1e3 / BATCHES);
     let ended = unix_ms();
     let cpu = gateway.cpu() - cpu;
     let job = caller.export(&order, &job_id).await;
@@ -74,7 +80,7 @@ async fn million(engine: Engine, latency_ms: u64) {
     );
     let growth = gateway.memory_kib("VmHWM") - memory;
     println!(
-        "R19 {engine:?} upstream {latency_ms} ms: durable after {:.1} s, sent in {:.1} s = {:.0} items/s, {} calls (the last {} ms before the end), memory +{} MiB, CPU {:.2} us an item, {:.2} ms of wall time a batch",
+        "R19 {engine:?} upstream {latency_ms} ms: durable after {:.1} s, sent in {:.1} s = {:.0} items/s, {} calls (the last {} ms before the end), memory +{} MiB, CPU {:.2} us an item; of each batch {:.2} ms of wall time, {store:.2} ms in the store, {commits:.2} ms of them in commits",
         durable.as_secs_f64(),
         sending.as_secs_f64(),
         MILLION as f64 / sending.as_secs_f64(),
@@ -82,7 +88,7 @@ async fn million(engine: Engine, latency_ms: u64) {
         ended - calls.last().unwrap(),
         growth / 1024,
         cpu.as_secs_f64() * 1e6 / MILLION as f64,
-        sending.as_secs_f64() * 1e3 / 1000.0,
+        sending.as_secs_f64() * 1e3 / BATCHES,
     );
     println!(
         "R20 {engine:?}: a job of 10 beside it took {:.2} s",

@@ -129,6 +129,7 @@ pub(crate) struct Gateway {
     settings: PathBuf,
     log: PathBuf,
     pub(crate) address: SocketAddr,
+    admin: SocketAddr,
     pub(crate) health: SocketAddr,
     /// Of every life.
     settings_set: Vec<(String, String)>,
@@ -156,6 +157,7 @@ impl Gateway {
             settings,
             log: folder.join(format!("{name}.log")),
             address,
+            admin,
             health,
             settings_set: Vec::new(),
             environment: Vec::new(),
@@ -280,6 +282,29 @@ impl Gateway {
             .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
+    }
+
+    /// Time spent in the store by now: in all operations, and in the commits of bulk jobs.
+    pub(crate) async fn store_time(&self) -> (Duration, Duration) {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{}/metrics", self.admin);
+        let metrics = http.get(url).send().await.unwrap().text().await.unwrap();
+        let sums = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix("wecomgw_store_tx_seconds_sum"));
+        let (mut all, mut commits) = (0.0, 0.0);
+        for line in sums {
+            let (op, seconds) = line.split_once(' ').unwrap();
+            let seconds: f64 = seconds.parse().unwrap();
+            all += seconds;
+            if op.contains("\"commit\"") {
+                commits = seconds;
+            }
+        }
+        (
+            Duration::from_secs_f64(all),
+            Duration::from_secs_f64(commits),
+        )
     }
 
     /// The end of its log.

@@ -20,7 +20,7 @@ impl Store {
         changes: &Changes,
         now_ms: i64,
     ) -> Result<Committed> {
-        transaction!(self, |session| {
+        transaction!(self, "commit", |session| {
             fence(&mut session, app, term, changes.note.as_deref(), now_ms).await?;
             write(&mut session, changes).await?
         })

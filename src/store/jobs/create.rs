@@ -22,7 +22,7 @@ impl Store {
     pub async fn next_job_number(&self, app: &str) -> Result<u64> {
         let sql = "INSERT INTO bulk_numbers (app, next) VALUES ($1, 1)
              ON CONFLICT (app) DO UPDATE SET next = bulk_numbers.next + 1 RETURNING next - 1";
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("next_job_number").await?;
         let (number,) = session.one(sql, &values![app]).await?;
         small(number)
     }
@@ -33,14 +33,14 @@ impl Store {
         caller: &str,
         request_id: &str,
     ) -> Result<Option<(JobId, [u8; 32])>> {
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("find_upload").await?;
         find(&mut session, caller, request_id).await
     }
 
     /// Accepts a job, with its first event, or says why not. Once this has answered, it is on
     /// the disk.
     pub async fn create_job(&self, job: NewJob, now_ms: i64) -> Result<Create> {
-        transaction!(self, |session| {
+        transaction!(self, "create_job", |session| {
             let created = create(&mut session, &job, now_ms).await?;
             if created != Create::Created {
                 return Ok(created); // and nothing is written

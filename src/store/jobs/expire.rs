@@ -37,7 +37,7 @@ impl Store {
                 break;
             }
         }
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("expire_jobs").await?;
         let jobs: Vec<(JobId,)> = session.all("SELECT job FROM bulk_removed", &[]).await?;
         drop(session);
         for (job,) in jobs {
@@ -47,7 +47,7 @@ impl Store {
     }
 
     async fn remove_jobs(&self, ended_by_ms: i64) -> Result<u64> {
-        transaction!(self, |session| {
+        transaction!(self, "expire_jobs", |session| {
             let sql = "SELECT id FROM bulk_jobs
                  WHERE finished_at_ms IS NOT NULL AND finished_at_ms <= $1
                  ORDER BY finished_at_ms, id LIMIT $2 FOR UPDATE";
@@ -66,14 +66,14 @@ impl Store {
         for sql in PARTS {
             // Ends, since nobody adds to a job that is gone.
             loop {
-                let mut session = self.engine.write().await?;
+                let mut session = self.write("expire_jobs").await?;
                 let rows = session.execute(sql, &values![job, EXPIRE_ROWS]).await?;
                 if rows < EXPIRE_ROWS.unsigned_abs() {
                     break;
                 }
             }
         }
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("expire_jobs").await?;
         let sql = "DELETE FROM bulk_removed WHERE job = $1";
         session.execute(sql, &values![job]).await?;
         Ok(())

@@ -45,7 +45,7 @@ impl Store {
         holder: &str,
         now_ms: i64,
     ) -> Result<Option<Lease>> {
-        transaction!(self, |session| {
+        transaction!(self, "acquire_lane", |session| {
             let sql = "INSERT INTO bulk_lanes (app, term, expires_at_ms, latest_ms)
                  VALUES ($1, 0, 0, 0) ON CONFLICT DO NOTHING";
             session.execute(sql, &values![app]).await?;
@@ -56,7 +56,7 @@ impl Store {
     /// Keeps the lane for [`LEASE_LIFE`] from now, and answers the store's time; `None` if it
     /// is lost.
     pub async fn renew_lane(&self, app: &str, term: i64, now_ms: i64) -> Result<Option<i64>> {
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("renew_lane").await?;
         let now_ms = session.now_ms(now_ms).await?;
         let sql = "UPDATE bulk_lanes SET expires_at_ms = $3 + $4,
                  latest_ms = CASE WHEN latest_ms < $3 THEN $3 ELSE latest_ms END
@@ -68,7 +68,7 @@ impl Store {
     /// Gives the lane back, if it is still held, so that the next need not wait.
     pub async fn release_lane(&self, app: &str, term: i64) -> Result<()> {
         let sql = "UPDATE bulk_lanes SET holder = NULL WHERE app = $1 AND term = $2";
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("release_lane").await?;
         session.execute(sql, &values![app, term]).await?;
         Ok(())
     }
@@ -77,12 +77,20 @@ impl Store {
     pub async fn open_jobs(&self, app: &str) -> Result<Vec<(JobId, bool)>> {
         let sql = "SELECT id, CASE WHEN cancel_requested_at_ms IS NULL THEN 0 ELSE 1 END
              FROM bulk_jobs WHERE state <= 3 AND app = $1 ORDER BY accepted_at_ms, id";
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("open_jobs").await?;
         let rows: Vec<(JobId, i32)> = session.all(sql, &values![app]).await?;
         Ok(rows
             .into_iter()
             .map(|(id, asked)| (id, asked == 1))
             .collect())
+    }
+
+    /// The apps that have open jobs.
+    pub async fn apps_with_open_jobs(&self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT app FROM bulk_jobs WHERE state <= 3 ORDER BY app";
+        let mut session = self.read("apps_with_open_jobs").await?;
+        let apps: Vec<(String,)> = session.all(sql, &[]).await?;
+        Ok(apps.into_iter().map(|(app,)| app).collect())
     }
 
     /// A job that is open, with the batches that are not settled.
@@ -109,7 +117,7 @@ impl Store {
         batches: &'static str,
         of: &str,
     ) -> Result<Vec<OpenJob>> {
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("load_jobs").await?;
         let jobs: Vec<OpenRow> = session.all(jobs, &values![of]).await?;
         let rows: Vec<BatchRow> = session.all(batches, &values![of]).await?;
         drop(session);

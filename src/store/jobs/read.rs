@@ -26,7 +26,7 @@ impl Store {
             job_columns!(),
             " FROM bulk_jobs WHERE id = $1 AND ($2 IS NULL OR caller = $2)"
         );
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("job").await?;
         let row: Option<JobRow> = session.optional(sql, &values![id, caller]).await?;
         row.map(Job::try_from).transpose()
     }
@@ -34,7 +34,7 @@ impl Store {
     /// Jobs, newest first; of `caller` only, if there is one.
     pub async fn jobs(&self, caller: Option<&str>, filter: &Filter) -> Result<Vec<Job>> {
         let (sql, values) = list(caller, filter);
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("jobs").await?;
         read(session.all::<JobRow>(sql, &values).await?)
     }
 
@@ -51,7 +51,7 @@ impl Store {
             job_columns!(),
             " FROM bulk_jobs WHERE id = $1 AND ($2 IS NULL OR caller = $2)"
         );
-        transaction!(self, |session| {
+        transaction!(self, "request_cancel", |session| {
             let sql = "UPDATE bulk_jobs SET cancel_requested_at_ms = $3
                  WHERE id = $1 AND ($2 IS NULL OR caller = $2)
                      AND state <= 3 AND cancel_requested_at_ms IS NULL";
@@ -65,7 +65,7 @@ impl Store {
     pub async fn events(&self, job: &str, after: u64, limit: u32) -> Result<Vec<Event>> {
         let sql = "SELECT sequence, at_ms, payload FROM bulk_events
              WHERE job = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("events").await?;
         read::<EventRow, _>(session.all(sql, &values![job, after, limit]).await?)
     }
 
@@ -80,7 +80,7 @@ impl Store {
             let _ = write!(sql, "{comma}{index}");
         }
         sql.push_str(") ORDER BY b.number");
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("settled").await?;
         read::<SettledRow, _>(session.all(sql, &values![job]).await?)
     }
 
@@ -96,13 +96,13 @@ impl Store {
             "b.number > $2 ORDER BY b.number LIMIT $3"
         );
         let after = after.map_or(-1, i64::from);
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("settled_after").await?;
         read::<SettledRow, _>(session.all(sql, &values![job, after, limit]).await?)
     }
 
     /// What is open.
     pub async fn bulk_backlog(&self) -> Result<Backlog> {
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("bulk_backlog").await?;
         let sql = "SELECT state, count(*) FROM bulk_jobs WHERE state <= 3
              GROUP BY state ORDER BY state";
         let states: Vec<(i64, i64)> = session.all(sql, &[]).await?;

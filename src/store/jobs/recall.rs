@@ -18,7 +18,7 @@ impl Store {
         let sql = "SELECT number, message_id FROM bulk_batches
              WHERE job = $1 AND state = 2 AND message_id IS NOT NULL AND recall IS NULL
              ORDER BY number LIMIT $2";
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("recallable").await?;
         let rows: Vec<(i64, String)> = session.all(sql, &values![job, limit]).await?;
         let rows = rows.into_iter();
         rows.map(|(index, id)| Ok((small(index)?, id))).collect()
@@ -39,7 +39,7 @@ impl Store {
         let sql = "UPDATE bulk_batches SET recall = $3, recall_errcode = $4, recall_detail = $5
              WHERE job = $1 AND number = $2 AND state = 2 AND message_id IS NOT NULL";
         let values = values![job, index, recall, errcode, detail];
-        let mut session = self.engine.write().await?;
+        let mut session = self.write("record_recall").await?;
         if session.execute(sql, &values).await? == 1 {
             Ok(())
         } else {
@@ -49,7 +49,7 @@ impl Store {
 
     /// How far the taking back of a job's messages has come.
     pub async fn recalls(&self, job: &str) -> Result<Recalls> {
-        let mut session = self.engine.read().await?;
+        let mut session = self.read("recalls").await?;
         let sql = "SELECT count(CASE WHEN recall = 1 THEN 1 END),
                  count(CASE WHEN recall = 2 THEN 1 END),
                  count(CASE WHEN recall IS NULL THEN 1 END)

@@ -124,7 +124,7 @@ async fn lane(store: &Store) -> i64 {
 }
 
 async fn rows(store: &Store, sql: &'static str) -> i64 {
-    let mut session = store.engine.read().await.unwrap();
+    let mut session = store.read("test").await.unwrap();
     session.one::<(i64,)>(sql, &[]).await.unwrap().0
 }
 
@@ -270,7 +270,7 @@ async fn waiting_items_have_a_limit_over_all_callers() {
 async fn transaction_that_sqlite_ended_by_itself_does_not_spoil_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&url_in(folder.path())).await.unwrap();
-    let mut session = store.engine.begin().await.unwrap();
+    let mut session = store.transaction("test").await.unwrap();
     // As it does when the disk is full.
     session.execute("ROLLBACK", &[]).await.unwrap();
     session.commit().await.unwrap_err();
@@ -280,7 +280,7 @@ async fn transaction_that_sqlite_ended_by_itself_does_not_spoil_the_next() {
 #[tokio::test]
 async fn transaction_that_is_dropped_leaves_nothing() {
     for (store, _folder) in engines().await {
-        let mut session = store.engine.begin().await.unwrap();
+        let mut session = store.transaction("test").await.unwrap();
         let sql = "INSERT INTO bulk_removed (job) VALUES ('j1')";
         session.execute(sql, &[]).await.unwrap();
         drop(session);

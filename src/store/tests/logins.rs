@@ -262,7 +262,7 @@ async fn thousands_of_rows_are_swept_in_rounds() {
             let mut id = [0; 16];
             id[..4].copy_from_slice(&number.to_be_bytes());
             let sql = "INSERT INTO revoked_sessions (session_id, expires_at) VALUES ($1, $2)";
-            let mut session = store.engine.write().await.unwrap();
+            let mut session = store.write("test").await.unwrap();
             session
                 .execute(sql, &values![id.as_slice(), NOW])
                 .await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::jobs::{claim, job, ready, sending};
 use super::postgres::{self, Server};
-use super::{NOW, execute, open};
+use super::{NOW, execute, metrics, open};
 use crate::store::error::Error;
 use crate::store::jobs::{Changes, Event, LEASE_LIFE};
 use crate::store::open::Store;
@@ -28,7 +28,7 @@ async fn lane_goes_over_when_the_database_says_that_it_has_expired() {
     assert_eq!(refused, None);
     let renewed = one.renew_lane(APP, first.term, 5).await.unwrap().unwrap();
     assert!(renewed >= first.now_ms);
-    let mut session = two.engine.read().await.unwrap();
+    let mut session = two.read("test").await.unwrap();
     let sql = "SELECT expires_at_ms FROM bulk_lanes";
     let (expires_at_ms,): (i64,) = session.one(sql, &[]).await.unwrap();
     assert_eq!(expires_at_ms, renewed + LEASE_LIFE.as_millis() as i64);
@@ -61,7 +61,7 @@ async fn takeover_waits_for_a_commit_that_came_first() {
     one.create_job(job("j1", 1, 3), NOW).await.unwrap();
     let first = one.acquire_lane(APP, "one", 0).await.unwrap().unwrap();
     execute(&one, "UPDATE bulk_lanes SET expires_at_ms = 1").await;
-    let mut session = one.engine.begin().await.unwrap();
+    let mut session = one.transaction("test").await.unwrap();
     let sql = "UPDATE bulk_lanes SET note = NULL WHERE term = 1";
     assert_eq!(session.execute(sql, &[]).await.unwrap(), 1);
     let mut takeover = Box::pin(two.acquire_lane(APP, "two", 0));
@@ -109,6 +109,9 @@ async fn crashes_of_the_server_are_unavailable_and_lose_or_double_nothing() {
     }
     crashes.await.unwrap();
     assert!(failures > 0, "no commit met a crash");
+    let metrics = metrics(&store);
+    let counted = format!("wecomgw_store_errors_total{{kind=\"unavailable\"}} {failures}\n");
+    assert!(metrics.contains(&counted), "{metrics}");
     let events = store.events("j1", 0, u32::MAX).await.unwrap();
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..sequence).collect::<Vec<_>>());
@@ -119,7 +122,7 @@ async fn server_that_is_silent_is_unavailable_and_costs_no_connection() {
     let url = postgres::server().database();
     let database = url.rsplit('/').next().unwrap();
     let store = open(&url).await.unwrap();
-    let mut session = store.engine.begin().await.unwrap();
+    let mut session = store.transaction("test").await.unwrap();
     let frozen = postgres::server().freeze(database);
     // Nothing else is going on, and so time goes on at once.
     tokio::time::pause();
@@ -140,10 +143,10 @@ async fn server_that_is_silent_is_unavailable_and_costs_no_connection() {
 #[tokio::test]
 async fn row_that_is_held_for_too_long_is_unavailable() {
     let (one, two) = replicas().await;
-    let mut session = one.engine.begin().await.unwrap();
+    let mut session = one.transaction("test").await.unwrap();
     let sql = "SELECT id FROM bulk_gate FOR UPDATE";
     session.execute(sql, &[]).await.unwrap();
-    let mut other = two.engine.begin().await.unwrap();
+    let mut other = two.transaction("test").await.unwrap();
     other
         .execute("SET LOCAL lock_timeout = 50", &[])
         .await
@@ -161,13 +164,14 @@ async fn deadlock_ends_by_itself() {
         let (store, barrier) = (one.clone(), both_have_one.clone());
         tokio::spawn(async move {
             let mut meet = Some(barrier);
-            let done: Result<(), Error> = crate::store::engine::transaction!(store, |session| {
-                session.execute(first, &[]).await?;
-                if let Some(barrier) = meet.take() {
-                    barrier.wait().await;
-                }
-                session.execute(second, &[]).await?;
-            });
+            let done: Result<(), Error> =
+                crate::store::engine::transaction!(store, "test", |session| {
+                    session.execute(first, &[]).await?;
+                    if let Some(barrier) = meet.take() {
+                        barrier.wait().await;
+                    }
+                    session.execute(second, &[]).await?;
+                });
             done
         })
     };
@@ -181,7 +185,7 @@ async fn deadlock_ends_by_itself() {
 #[tokio::test]
 async fn connections_are_told_what_a_commit_means() {
     let (one, _) = replicas().await;
-    let mut session = one.engine.read().await.unwrap();
+    let mut session = one.read("test").await.unwrap();
     for (sql, expected) in [
         ("SHOW synchronous_commit", "on"),
         ("SHOW statement_timeout", "5s"),
@@ -232,7 +236,7 @@ async fn tls_is_spoken_and_the_certificate_checked_as_the_url_says() {
     let right = file("right.pem", &certificate);
     let full = format!("{url}?sslmode=verify-full&sslrootcert={right}");
     let store = open(&full).await.unwrap();
-    let mut session = store.engine.read().await.unwrap();
+    let mut session = store.read("test").await.unwrap();
     let sql = "SELECT CAST(ssl AS TEXT) FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     let (tls,): (String,) = session.one(sql, &[]).await.unwrap();
     assert_eq!(tls, "true");

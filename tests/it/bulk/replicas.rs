@@ -95,3 +95,28 @@ async fn a_job_is_watched_on_one_replica_and_taken_over_by_it() {
     assert!(deliveries.len() == 6000 && deliveries.values().all(|times| *times == 1));
     second.stop().await;
 }
+
+#[tokio::test]
+async fn one_request_id_on_two_replicas_at_once_is_one_call_even_without_the_duplicate_check() {
+    let (first, second) = pair(1).await;
+    for round in 0..10 {
+        let sends = [&first, &second].map(|world| async {
+            let mut request = text_to("zhangsan", "once");
+            request.request_id = format!("order-{round}");
+            request.duplicate_check = Some(pb::DuplicateCheck::default());
+            world.messages().send_message(request).await
+        });
+        let answers = join_all(sends).await;
+        // One that comes while the other's call is under way cannot know how it ends.
+        let told: Vec<_> = answers.into_iter().flatten().collect();
+        assert!(!told.is_empty());
+        let ids: std::collections::HashSet<_> = told
+            .iter()
+            .map(|answer| answer.get_ref().message_id.clone())
+            .collect();
+        assert_eq!(ids.len(), 1);
+        assert_eq!(first.sandbox.calls(SEND).await.len(), round + 1);
+    }
+    first.stop().await;
+    second.stop().await;
+}
