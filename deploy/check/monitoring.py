@@ -138,6 +138,20 @@ def run_gateway(binary, folder):
     return process, admin
 
 
+def check_metrics(admin):
+    """promtool lints Prometheus' older text only: what OpenMetrics writes in another way is rewritten."""
+    text = ask(f"http://127.0.0.1:{admin}/metrics")
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    added = {"counter": "_total", "info": "_info"}
+    name = lambda found: f"# {found[1]} {found[2]}{added.get(kinds[found[2]], '')} "
+    text = re.sub(r"^# (?:UNIT .*|EOF)\n", "", text, flags=re.M)
+    text = re.sub(r"^# (HELP|TYPE) (\S+) ", name, text, flags=re.M)
+    text = re.sub(r"^(# TYPE \S+) info$", r"\1 gauge", text, flags=re.M)
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    if done.returncode != 0:
+        faults.append(f"promtool check metrics:\n{done.stdout}{done.stderr}")
+
+
 def run_prometheus(folder, admin):
     port = free_port()
     job = {"job_name": "wecomgw", "static_configs": [{"targets": [f"127.0.0.1:{admin}"]}]}
@@ -196,6 +210,7 @@ def main():
         try:
             gateway, admin = run_gateway(binary, Path(folder))
             running.append(gateway)
+            check_metrics(admin)
             prometheus, address = run_prometheus(Path(folder), admin)
             running.append(prometheus)
             check_expressions(address)
