@@ -59,7 +59,7 @@ impl Server {
     ///
     /// Outside a tokio runtime.
     pub fn bind(settings: Settings, metrics: Metrics) -> Result<Self, Error> {
-        let tls = tls::config(&settings)?;
+        let tls = tls::config(&settings, metrics.clone())?;
         let listener = Listener::bind(&settings, metrics)?;
         let address = listener.address()?;
         Ok(Self {

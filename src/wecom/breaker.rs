@@ -231,4 +231,40 @@ mod tests {
         advance(Duration::from_secs(1)).await;
         assert_eq!((0..100).filter(|_| breaker.may_repeat()).count(), 3);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_of_failures_costs_few_attempts_and_ends_in_ten_seconds() {
+        let breaker = Breaker::new();
+        let (calls, mut attempts, mut before_open) = (60 * 50, 0, 0);
+        for _ in 0..calls {
+            // As the client does: twice more at most.
+            for _ in 0..3 {
+                let Ok(pass) = breaker.admit() else { break };
+                attempts += 1;
+                before_open += u32::from(breaker.lock().epoch == 0);
+                breaker.record(pass, false);
+                if !breaker.may_repeat() {
+                    break;
+                }
+            }
+            advance(Duration::from_millis(20)).await;
+        }
+        assert!(before_open <= LEAST_CALLS, "{before_open}");
+        assert!(
+            attempts <= calls / 10,
+            "{attempts} attempts of {calls} calls"
+        );
+        let mended = Instant::now();
+        loop {
+            match breaker.admit() {
+                Ok(pass) if matches!(breaker.lock().mode, Mode::Closed) => {
+                    breaker.record(pass, true);
+                    break;
+                }
+                Ok(pass) => breaker.record(pass, true),
+                Err(_) => advance(Duration::from_millis(20)).await,
+            }
+        }
+        assert!(mended.elapsed() <= Duration::from_secs(10));
+    }
 }

@@ -26,9 +26,18 @@ struct AppLabel {
     app: String,
 }
 
+/// An app has one token for each of its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabel {
+    app: String,
+    /// The setting that holds the secret.
+    secret: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefreshLabel {
     app: String,
+    secret: &'static str,
     result: &'static str,
 }
 
@@ -45,7 +54,8 @@ pub struct Metrics {
     request_seconds: Family<ApiLabel, Histogram, fn() -> Histogram>,
     errcodes: Family<ErrcodeLabel, Counter>,
     token_refreshes: Family<RefreshLabel, Counter>,
-    token_expires_at: Family<AppLabel, Gauge>,
+    token_expires_at: Family<TokenLabel, Gauge>,
+    token_wait_seconds: Histogram,
     quota_used_ratio: Family<AppLabel, Gauge<f64, AtomicU64>>,
 }
 
@@ -56,6 +66,7 @@ impl Default for Metrics {
             errcodes: Family::default(),
             token_refreshes: Family::default(),
             token_expires_at: Family::default(),
+            token_wait_seconds: Histogram::new(SECONDS),
             quota_used_ratio: Family::default(),
         }
     }
@@ -85,6 +96,12 @@ impl Metrics {
             "Unix time at which the app's access token ends",
             Unit::Seconds,
             self.token_expires_at.clone(),
+        );
+        registry.register_with_unit(
+            "wecomgw_token_wait",
+            "Time that a call waited for gettoken, of the calls that found no token",
+            Unit::Seconds,
+            self.token_wait_seconds.clone(),
         );
         registry.register(
             "wecomgw_quota_used_ratio",
@@ -119,24 +136,35 @@ impl Metrics {
         self.errcodes.get_or_create(&label).inc();
     }
 
-    pub(super) fn token_refreshed(&self, app: &str, life: Duration) {
+    pub(super) fn waited_for_token(&self, waited: Duration) {
+        self.token_wait_seconds.observe(waited.as_secs_f64());
+    }
+
+    pub(super) fn token_refreshed(&self, app: &str, secret: &'static str, life: Duration) {
         let end = SystemTime::now() + life;
         let seconds = end
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let app = app.to_owned();
+        let app_label = app.to_owned();
         self.token_expires_at
-            .get_or_create(&AppLabel { app: app.clone() })
+            .get_or_create(&TokenLabel {
+                app: app_label,
+                secret,
+            })
             .set(i64::try_from(seconds).unwrap_or(i64::MAX));
-        self.token_refreshes
-            .get_or_create(&RefreshLabel { app, result: "ok" })
-            .inc();
+        self.count_refresh(app, secret, "ok");
     }
 
-    pub(super) fn token_failed(&self, app: &str) {
+    pub(super) fn token_failed(&self, app: &str, secret: &'static str) {
+        self.count_refresh(app, secret, "failed");
+    }
+
+    fn count_refresh(&self, app: &str, secret: &'static str, result: &'static str) {
+        let app = app.to_owned();
         let label = RefreshLabel {
-            app: app.to_owned(),
-            result: "failed",
+            app,
+            secret,
+            result,
         };
         self.token_refreshes.get_or_create(&label).inc();
     }

@@ -128,6 +128,8 @@ struct Status {
     forced: VecDeque<Instant>,
     /// The token that WeCom refused last.
     refused_secret: Option<SecretString>,
+    /// How many it refused.
+    refusals: u64,
     /// Tokens that callers said were refused: when, and which generation.
     reports: VecDeque<(Instant, u64)>,
 }
@@ -189,7 +191,6 @@ impl Source {
     ) -> Option<Self> {
         let contacts = Resolved {
             secret: app.contacts_secret.clone()?,
-            name: format!("{}/contacts", app.name),
             ..app.clone()
         };
         Some(Self::of("contacts_secret", contacts, http, tokens, metrics))
@@ -204,7 +205,6 @@ impl Source {
     ) -> Self {
         // Two apps of one corp have two tokens, and so have two secrets of one app; a
         // key without them would mix them up, which WeCom answers with 301002 or 48002.
-        // The setting stands before the name: an app may be called "youxiao/contacts".
         let key = format!("{setting}:{}/{}", app.corp_id, app.name).into();
         Self(Arc::new(Inner {
             key,
@@ -225,23 +225,23 @@ impl Source {
         if let Some(token) = self.live().await {
             return Ok(token);
         }
+        let asked_at = Instant::now();
         let source = self.clone();
-        let fetch = async move {
-            // In a task of its own: a caller that hangs up does not throw away
-            // what the others wait for.
-            match tokio::spawn(async move { source.fetch(None).await }).await {
-                Ok(result) => result,
-                Err(_) => Err(Error::Internal("the token fetch was aborted".into())),
-            }
-        };
-        let flight = self.0.tokens.cache.try_get_with(self.0.key.clone(), fetch);
-        match timeout_at(deadline, flight).await {
-            Ok(result) => result.map_err(|error| (*error).clone()),
+        // In a task of its own: a caller that hangs up does not throw away what the
+        // others wait for. The flight joins them, and not moka's `try_get_with`, whose
+        // init runs beside `and_compute_with`: it would put a token back that was
+        // refused, and removed, in the moment between its arrival and the init's end.
+        let fetch = tokio::spawn(async move { source.fetch(None).await });
+        let result = match timeout_at(deadline, fetch).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::Internal("the token fetch was aborted".into())),
             Err(_) => Err(Error::Deadline {
                 path: PATH,
                 sent: false,
             }),
-        }
+        };
+        self.0.metrics.waited_for_token(asked_at.elapsed());
+        result
     }
 
     /// Takes note that WeCom refused the token of `generation`. A newer one stays.
@@ -259,7 +259,9 @@ impl Source {
                 let same =
                     (entry.as_ref()).is_some_and(|entry| entry.value().generation == generation);
                 if let Some(entry) = entry.filter(|_| same) {
-                    self.status().refused_secret = Some(entry.value().secret.clone());
+                    let mut status = self.status();
+                    status.refused_secret = Some(entry.value().secret.clone());
+                    status.refusals += 1;
                 }
                 std::future::ready(match same && self.may_force() {
                     true => moka::ops::compute::Op::Remove,
@@ -326,18 +328,14 @@ impl Source {
         if let Some(error) = self.resting() {
             return Err(error);
         }
-        let result = match self.others_token(replacing).await {
-            Some(token) => Ok(token),
-            None => {
-                let secret = self.secret();
-                let result = self.ask(&secret, replacing).await;
-                self.note(&result);
-                if let Ok(token) = &result {
-                    self.tell_others(token).await;
-                }
-                result
-            }
-        };
+        let refusals = self.status().refusals;
+        let mut result = self.ask_or_take(replacing).await;
+        if let Ok(token) = &result
+            && self.was_refused_since(refusals, token)
+        {
+            // WeCom gave it before it refused it: what it has now is another.
+            result = self.ask_or_take(replacing).await;
+        }
         if let Ok(token) = &result {
             // Before the flight ends, so that whoever waits for it finds it.
             self.0
@@ -347,6 +345,27 @@ impl Source {
                 .await;
         }
         result
+    }
+
+    /// The token that another replica left, or that gettoken gives.
+    async fn ask_or_take(&self, replacing: Option<&Token>) -> Result<Arc<Token>> {
+        if let Some(token) = self.others_token(replacing).await {
+            return Ok(token);
+        }
+        let secret = self.secret();
+        let result = self.ask(&secret, replacing).await;
+        self.note(&result);
+        if let Ok(token) = &result {
+            self.tell_others(token).await;
+        }
+        result
+    }
+
+    fn was_refused_since(&self, refusals: u64, token: &Token) -> bool {
+        let status = self.status();
+        let refused = status.refused_secret.as_ref();
+        status.refusals > refusals
+            && refused.is_some_and(|it| it.expose_secret() == token.secret.expose_secret())
     }
 
     fn secret(&self) -> SecretString {
@@ -465,10 +484,12 @@ impl Source {
                 status.refreshes += 1;
                 status.failures_in_row = 0;
                 status.failure = None;
-                self.0
-                    .metrics
-                    .token_refreshed(name, token.expires_at - Instant::now());
-                tracing::info!(app = %name, generation = token.generation, "fetched an access token for app {name}");
+                let left = token.expires_at - Instant::now();
+                self.0.metrics.token_refreshed(name, self.0.setting, left);
+                tracing::info!(
+                    app = %name, generation = token.generation,
+                    "fetched an access token for the {} of app {name}", self.0.setting,
+                );
             }
             Err(error) => {
                 status.failures_in_row += 1;
@@ -480,8 +501,11 @@ impl Source {
                 let doublings = (status.failures_in_row - 1).min(16);
                 let rest = first.saturating_mul(1 << doublings).min(longest);
                 status.failure = Some((error.clone(), Instant::now() + rest));
-                self.0.metrics.token_failed(name);
-                tracing::error!(app = %name, rest_seconds = rest.as_secs(), "no access token for app {name}: {error}");
+                self.0.metrics.token_failed(name, self.0.setting);
+                tracing::error!(
+                    app = %name, rest_seconds = rest.as_secs(),
+                    "no access token for the {} of app {name}: {error}", self.0.setting,
+                );
             }
         }
     }

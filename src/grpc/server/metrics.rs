@@ -3,7 +3,7 @@
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
 /// Counters of the listener. Cloning shares them; the default is counted by nobody.
@@ -11,6 +11,8 @@ use prometheus_client::{
 pub struct Metrics {
     pub(super) connections: Gauge,
     pub(super) refused: Refused,
+    /// Shown with TLS only: there is no time that would say "never".
+    not_after: Family<NoLabels, Gauge>,
 }
 
 /// `wecomgw_connections_refused_total`, one counter per reason, resolved once.
@@ -27,8 +29,17 @@ struct Labels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NoLabels {}
+
 impl Metrics {
-    /// Counters registered as `wecomgw_connections` and `wecomgw_connections_refused_total`.
+    /// Tells the end of the certificate that serves, in Unix time.
+    pub(super) fn tls_ends_at(&self, not_after: i64) {
+        self.not_after.get_or_create(&NoLabels {}).set(not_after);
+    }
+
+    /// Counters registered as `wecomgw_connections`, `wecomgw_connections_refused_total` and
+    /// `wecomgw_tls_not_after_seconds`.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let connections = Gauge::default();
@@ -43,9 +54,17 @@ impl Metrics {
             "gRPC connections closed before their first call",
             family.clone(),
         );
+        let not_after = Family::<NoLabels, Gauge>::default();
+        registry.register_with_unit(
+            "wecomgw_tls_not_after",
+            "Unix time at which the certificate of the gRPC port ends",
+            Unit::Seconds,
+            not_after.clone(),
+        );
         let reason = |reason| family.get_or_create_owned(&Labels { reason });
         Self {
             connections,
+            not_after,
             refused: Refused {
                 per_ip: reason("per_ip"),
                 descriptors: reason("descriptors"),

@@ -11,8 +11,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::{error::Error, settings::Settings};
+use super::{error::Error, metrics::Metrics, settings::Settings};
 
 /// The only protocol offered in the handshake; a client that can only speak HTTP/1 fails there.
 const ALPN: &[u8] = b"h2";
@@ -29,6 +30,7 @@ struct Inner {
     client_ca: Option<PathBuf>,
     client_certificate_required: bool,
     config: RwLock<Arc<ServerConfig>>,
+    metrics: Metrics,
 }
 
 impl Tls {
@@ -57,14 +59,16 @@ impl Tls {
             client_ca,
             client_certificate_required,
             config,
+            metrics,
         } = &*self.0;
-        let read = load(
+        let (read, not_after) = load(
             certificate,
             key,
             client_ca.as_deref(),
             *client_certificate_required,
         )?;
         *config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        metrics.tls_ends_at(not_after);
         Ok(())
     }
 
@@ -74,7 +78,7 @@ impl Tls {
     }
 }
 
-pub(super) fn config(settings: &Settings) -> Result<Option<Tls>, Error> {
+pub(super) fn config(settings: &Settings, metrics: Metrics) -> Result<Option<Tls>, Error> {
     let certificate = settings.tls_cert_file.as_deref();
     let key = settings.tls_key_file.as_deref();
     let client_ca = settings.client_ca_file.as_deref();
@@ -86,13 +90,15 @@ pub(super) fn config(settings: &Settings) -> Result<Option<Tls>, Error> {
         (None, None, Some(_)) => return Err(incomplete("client_ca_file", "tls_cert_file")),
     };
     let required = settings.require_client_certificate;
-    let config = load(certificate, key, client_ca, required)?;
+    let (config, not_after) = load(certificate, key, client_ca, required)?;
+    metrics.tls_ends_at(not_after);
     Ok(Some(Tls(Arc::new(Inner {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
         client_ca: client_ca.map(Path::to_owned),
         client_certificate_required: required,
         config: RwLock::new(Arc::new(config)),
+        metrics,
     }))))
 }
 
@@ -100,12 +106,13 @@ fn incomplete(given: &'static str, missing: &'static str) -> Error {
     Error::Incomplete { given, missing }
 }
 
+/// What serves TLS, and when its certificate ends, in Unix time.
 fn load(
     certificate: &Path,
     key: &Path,
     client_ca: Option<&Path>,
     required: bool,
-) -> Result<ServerConfig, Error> {
+) -> Result<(ServerConfig, i64), Error> {
     // Named, not the process default: with two providers linked, rustls would panic on a guess.
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -115,10 +122,13 @@ fn load(
         None => builder.with_no_client_auth(),
     };
     let chain = certificates("tls_cert_file", certificate)?;
+    let (_, leaf) = X509Certificate::from_der(&chain[0])
+        .map_err(|error| pem("tls_cert_file", certificate, error))?;
+    let not_after = leaf.validity().not_after.timestamp();
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| pem("tls_key_file", key, error))?;
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(config)
+    Ok((config, not_after))
 }
 
 fn client_verifier(

@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 
-use super::{FETCH_TIMEOUT, Source, Token};
+use super::{FETCH_TIMEOUT, LONGEST_LIFE, Source, Token};
 
 /// Keeps the key apart from every other use of the secret.
 const PURPOSE: &[u8] = b"wecomgw shared access token v1";
@@ -106,12 +106,15 @@ impl Source {
         let (expires_at, secret) = opened.split_first_chunk::<8>()?;
         let left = u64::from_be_bytes(*expires_at).checked_sub(unix_ms(SystemTime::now()))?;
         let secret = std::str::from_utf8(secret).ok()?;
-        Some((secret.to_owned().into(), Duration::from_millis(left)))
+        // The clocks of two machines may differ by more than a token's life.
+        let left = Duration::from_millis(left).min(LONGEST_LIFE);
+        Some((secret.to_owned().into(), left))
     }
 
     fn sealing_key(&self) -> LessSafeKey {
-        let secret = self.0.app.secret.expose_secret().as_bytes();
-        let material = Salt::new(HKDF_SHA256, &[]).extract(secret);
+        // The one that serves: a replica that starts after a rotation knows no other.
+        let secret = self.secret();
+        let material = Salt::new(HKDF_SHA256, &[]).extract(secret.expose_secret().as_bytes());
         let material = material
             .expand(&[PURPOSE], &AES_256_GCM)
             .expect("one key is shorter than HKDF's limit of 255 hashes");
