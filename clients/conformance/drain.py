@@ -77,10 +77,11 @@ def postgres(folder: Path):
     if AS_POSTGRES:
         shutil.chown(home, "postgres", "postgres")
     data = home / "data"
-    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
     subprocess.run([*AS_POSTGRES, *initdb], cwd="/", check=True, stdout=subprocess.DEVNULL)
     control = [*AS_POSTGRES, binaries / "pg_ctl", "-D", data, "-w", "-s"]
-    options = f"-c listen_addresses= -c unix_socket_directories={home}"
+    # This server is not killed: nothing must reach the disk.
+    options = f"-c fsync=off -c listen_addresses= -c unix_socket_directories={home}"
     subprocess.run([*control, "-l", home / "log", "-o", options, "start"], cwd="/", check=True)
     try:
         yield f"postgres:///postgres?host={home}&user=postgres"
@@ -121,9 +122,10 @@ class Replica:
             return False
         return True
 
-    def end(self) -> None:
+    async def end(self) -> None:
         if self.process.returncode is None:
             self.process.kill()
+            await self.process.wait()
 
 
 class Service:
@@ -209,7 +211,7 @@ async def run(programs: dict[str, list[str]], replicas: list[Replica]) -> tuple[
         stopping.cancel()
     finally:
         for replica in replicas:
-            replica.end()
+            await replica.end()
     return dict(zip(programs, counts)), service.connections, stops
 
 

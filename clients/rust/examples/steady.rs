@@ -46,15 +46,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (client, after) = (client.clone(), Duration::from_millis(20) * number);
         calls.spawn(async move {
             tokio::time::sleep(after).await;
-            call(client, user, id, number % 2 == 0).await
+            let result = call(client, user, id, number % 2 == 0).await;
+            result.inspect_err(|error| eprintln!("{error}")).is_err()
         });
     }
     let mut failed = 0;
     while let Some(result) = calls.join_next().await {
-        if let Err(error) = result? {
-            eprintln!("{error}");
-            failed += 1;
-        }
+        failed += u32::from(result?);
     }
     println!("calls={count} failed={failed}");
     Ok(())
