@@ -126,7 +126,7 @@ gen-check: gen ## Fail when the committed code of the clients is not what the co
 	if [ -n "$$changes" ]; then echo "$$changes"; echo "run 'make gen' and commit" >&2; exit 1; fi
 
 .PHONY: clients
-clients: client-go client-python client-java client-typescript client-rust client-buf ## Test the clients in every language against one gateway
+clients: client-go client-python client-java client-typescript client-rust client-buf client-packages client-drain ## Test the clients in every language against one gateway
 	$(call say,the cases by language)
 	$(VENV)/bin/python tools/clients.py grid
 
@@ -177,6 +177,14 @@ client-rust: conformance-server $(GENERATORS) ## Test the Rust client
 client-buf: conformance-server $(BUF) $(GENERATORS) ## Test the gateway by buf curl, without a client of ours
 	$(call say,test the gateway by buf curl)
 	$(VENV)/bin/python clients/conformance/buf.py
+
+# Java's and TypeScript's programs are built by their tests.
+.PHONY: client-drain
+client-drain: client-java client-typescript ## Stop gateways in turn while every client calls; no call may fail
+	$(call need,pg_ctlcluster,postgresql)
+	cargo build --locked --quiet
+	$(call say,stop gateways in turn while every client calls)
+	$(VENV)/bin/python clients/conformance/drain.py go python java typescript rust
 
 .PHONY: client-packages
 client-packages: conformance-server $(GENERATORS) clients/typescript/node_modules/.package-lock.json ## Build the package of each client, install it apart and try it

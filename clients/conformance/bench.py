@@ -9,29 +9,10 @@ import resource
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / "clients"
+from programs import CLIENTS, ROOT, command
+
 FEW, MANY = 500, 2500
-RUST = ROOT / "target/debug/examples/many_calls"
-GO = ROOT / "target/many_calls_go"
-
-
-def command(language: str) -> list[str]:
-    if language == "go":
-        subprocess.run(["go", "build", "-o", GO, "./examples/many_calls"], cwd=CLIENTS / "go", check=True)
-        return [str(GO)]
-    if language == "rust":
-        build = ["cargo", "build", "--locked", "--quiet", "-p", "wecomgw-client", "--example", "many_calls"]
-        subprocess.run(build, cwd=ROOT, check=True)
-        return [str(RUST)]
-    if language == "python":
-        return [str(ROOT / "tools/venv/bin/python"), "examples/many_calls.py"]
-    if language == "typescript":
-        return ["node", "dist/examples/many_calls.js"]
-    path = (CLIENTS / "java/target/classpath").read_text().strip()
-    return ["java", "-cp", f"target/classes:target/test-classes:{path}", "io.wecomgw.examples.ManyCalls"]
 
 
 def cpu_seconds(start: list[str], language: str, env: dict, calls: int) -> float:
@@ -46,7 +27,7 @@ with subprocess.Popen(
 ) as server:
     control = json.loads(server.stdout.readline())["control"]
     for language in sys.argv[1:]:
-        start = command(language)
+        start = command(language, "many_calls")
         begin = urllib.request.Request(f"{control}/begin/{language}/example_send_text", b"{}")
         begin.add_header("content-type", "application/json")
         connect = json.loads(urllib.request.urlopen(begin).read())["connect"]

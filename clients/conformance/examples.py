@@ -6,27 +6,9 @@ import os
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import packages
-
-ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / "clients"
-
-
-def command(language: str, example: str) -> list[str]:
-    if language == "go":
-        return ["go", "run", f"./examples/{example}"]
-    if language == "python":
-        return [str(ROOT / "tools/venv/bin/python"), f"examples/{example}.py"]
-    if language == "typescript":
-        return ["node", f"dist/examples/{example}.js"]
-    if language == "rust":
-        return [str(ROOT / "target/debug/examples" / example)]
-    name = "".join(part.title() for part in example.split("_"))
-    path = (CLIENTS / "java/target/classpath").read_text().strip()
-    return ["java", "-cp", f"target/classes:target/test-classes:{path}", f"io.wecomgw.examples.{name}"]
-
+from programs import CLIENTS, ROOT, command
 
 server = subprocess.Popen(
     [ROOT / "target/debug/examples/conformance-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE

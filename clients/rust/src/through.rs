@@ -1,5 +1,6 @@
 //! A channel that adds to each call what every call needs.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +16,14 @@ use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Error};
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use tower::{Service, ServiceExt as _};
 
 use crate::error::{REPEATABLE, REQUEST_ID};
 use crate::v1;
 
+/// What is said of a call that its connection did not take or did not bring back.
+const GONE: &str = "the connection went away";
 const TIMEOUT: &str = "grpc-timeout";
 /// Bytes before a message: a flag and the length.
 const PREFIX: usize = 5;
@@ -112,6 +115,8 @@ impl Through {
             attempt += 1;
             let failures = match &answer {
                 Ok(_) => self.count(-v1::TOKEN_RATIO),
+                // A drain does it to all calls at once; gRPC does not count these either.
+                Err(status) if status.message() == GONE => self.count(0.0),
                 Err(status) if status.code() == Code::Unavailable => self.count(1.0),
                 Err(_) => return answer,
             };
@@ -167,11 +172,16 @@ pub(crate) fn fill<M: HasRequestId>(body: Bytes) -> (Bytes, String) {
     (filled.freeze(), message.request_id().clone())
 }
 
-/// tonic tells a deadline that passed as a cancellation.
+/// tonic tells a deadline that passed as a cancellation, and also that a connection was told to go
+/// before the call was sent on it; of one that broke it knows nothing.
 fn to_status(error: Error) -> Status {
+    let passed = error
+        .source()
+        .is_some_and(|cause| cause.is::<TimeoutExpired>());
     let status = Status::from_error(Box::new(error));
     match status.code() {
-        Code::Cancelled => Status::deadline_exceeded("the deadline passed"),
+        _ if passed => Status::deadline_exceeded("the deadline passed"),
+        Code::Cancelled | Code::Unknown => Status::unavailable(GONE),
         _ => status,
     }
 }

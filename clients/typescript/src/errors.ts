@@ -4,6 +4,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 
 const DOMAIN = "wecomgw";
+/** How Node.js names a call that a connection did not take, having been told to go. */
+export const REFUSED = "NGHTTP2_REFUSED_STREAM";
 
 /** One broken rule of the request. */
 export interface FieldViolation {
@@ -59,8 +61,12 @@ export class GatewayError extends Error {
   }
 }
 
-/** Whether the connection could not be made; Connect knows this of sockets, not of TLS. */
-function unreachable({ code, cause }: ConnectError): boolean {
+/**
+ * Whether the call did not get there: the connection could not be made, which Connect knows of
+ * sockets but not of TLS, or it was told to go before the call.
+ */
+function unreachable({ code, cause, rawMessage }: ConnectError): boolean {
   const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "ERR_HTTP2";
-  return code === Code.Internal && !reason.startsWith("ERR_HTTP2");
+  const refused = rawMessage.endsWith(REFUSED);
+  return code === Code.Internal && (refused || !reason.startsWith("ERR_HTTP2"));
 }

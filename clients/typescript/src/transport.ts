@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { clone, create, type DescMessage, type DescMethod, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { GatewayError } from "./errors.js";
+import { GatewayError, REFUSED } from "./errors.js";
 import policy from "./gen/policy.js";
 
 const [{ name: safe, retryPolicy: retry }] = policy.methodConfig as [
@@ -38,7 +38,8 @@ export function through(
         } catch (reason) {
           const error = GatewayError.of(reason, repeatable, requestId);
           const away = error.code === Code.Unavailable;
-          if (away) tokens = Math.max(tokens - 1, 0);
+          // A drain refuses all calls at once; gRPC does not count these either.
+          if (away && !error.message.endsWith(REFUSED)) tokens = Math.max(tokens - 1, 0);
           const again = repeat && repeatable && away && tokens > maxTokens / 2 && attempt < retry.maxAttempts;
           if (!again) throw error;
           await pause(attempt, deadline - performance.now(), signal);
