@@ -62,7 +62,7 @@ impl Client {
         }
         if !options.token.is_empty() {
             if !secure && !options.insecure_token && !loopback(&url) {
-                return Err(invalid(format!("the token would go in the clear; use https:// for {url}")));
+                return Err(invalid(format!("the token needs https:// to go to {url}")));
             }
             let bearer = format!("Bearer {}", options.token);
             options.headers.push(("authorization".to_owned(), bearer));
