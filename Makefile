@@ -98,7 +98,7 @@ check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and depend
 	$(call say,check licences and sources of dependencies)
 	$(DENY) --locked check bans licenses sources
 	$(MAKE) gen-check
-	$(VENV)/bin/python tools/clients.py lines schema spec
+	$(VENV)/bin/python tools/clients.py lines schema spec readmes
 	$(VENV)/bin/python tools/version.py check
 
 .PHONY: fmt

@@ -1,5 +1,6 @@
 """Checks of the clients: `clients.py lines` counts what is written by hand, `clients.py spec`
-compares rules with cases, `clients.py schema` checks the form of the cases, `clients.py grid` shows which case passed in which language."""
+compares rules with cases, `clients.py schema` checks the form of the cases, `clients.py readmes` compares headings,
+`clients.py grid` shows which case passed in which language."""
 
 import json
 import pathlib
@@ -9,16 +10,26 @@ import sys
 ROOT = pathlib.Path(__file__).parents[1]
 CLIENTS = ROOT / "clients"
 LANGUAGES = ("go", "python", "java", "typescript", "rust")
-# Lines by hand; blank ones, comments and imports are not counted. Java and Rust have more: the
-# one for its form of classes, the other because tonic has neither retry nor a view of messages
-# below its stubs.
-BUDGET = {"go": 400, "python": 400, "java": 426, "typescript": 400, "rust": 518}
+# Lines by hand; blank ones, comments and imports are not counted. Rust has more: tonic has neither
+# retry nor a view of messages below its stubs.
+BUDGET = 400
+RUST_BUDGET = 458
 SOURCES = {
     "go": "*.go",
     "python": "src/wecomgw/*.py",
     "java": "src/main/java/**/*.java",
     "typescript": "src/*.ts",
     "rust": "src/*.rs",
+}
+# The runner of the cases and its budget: what it cannot do shortly, the conformance server does.
+# Go, Java and Rust name every type and every fault on the way, and are over 100 for it.
+RUNNER_BUDGET = 100
+RUNNERS = {
+    "go": ("conformance_test.go", 190),
+    "python": ("tests/test_conformance.py", RUNNER_BUDGET),
+    "java": ("src/test/java/io/wecomgw/ConformanceTest.java", 174),
+    "typescript": ("test/conformance.test.ts", RUNNER_BUDGET),
+    "rust": ("tests/conformance.rs", 182),
 }
 COMMENT = re.compile(r"(//|/\*|\*|#[^\[]|#$|import\b|package\b|use\b|pub use\b|export [{*].* from |from\b.*\bimport\b)")
 
@@ -36,9 +47,22 @@ def lines() -> bool:
     for language in LANGUAGES:
         files = (CLIENTS / language).glob(SOURCES[language])
         count = sum(code_lines(f.read_text()) for f in files if not f.name.endswith("_test.go"))
-        good &= 0 < count <= BUDGET[language]
-        print(f"{language:11} {count:4} of {BUDGET[language]} lines")
+        budget = RUST_BUDGET if language == "rust" else BUDGET
+        path, runner_budget = RUNNERS[language]
+        runner = code_lines((CLIENTS / language / path).read_text())
+        good &= 0 < count <= budget and 0 < runner <= runner_budget
+        print(f"{language:11} {count:4} of {budget} lines, runner {runner:4} of {runner_budget}")
     return good
+
+
+def readmes() -> bool:
+    """Whether the README of every client has the same headings."""
+    texts = {language: (CLIENTS / language / "README.md").read_text() for language in LANGUAGES}
+    headings = {language: re.findall(r"(?m)^##+ .*", text) for language, text in texts.items()}
+    for language, found in headings.items():
+        if found != headings["go"]:
+            print(f"{language}/README.md has {found}, go/README.md {headings['go']}", file=sys.stderr)
+    return all(found == headings["go"] for found in headings.values())
 
 
 def cases() -> list[dict]:
@@ -88,5 +112,5 @@ def grid() -> bool:
 
 
 if __name__ == "__main__":
-    checks = {"lines": lines, "schema": schema, "spec": spec, "grid": grid}
+    checks = {"lines": lines, "schema": schema, "spec": spec, "readmes": readmes, "grid": grid}
     sys.exit(0 if all([checks[name]() for name in sys.argv[1:]]) else 1)

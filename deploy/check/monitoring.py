@@ -179,12 +179,15 @@ def check_expressions(address):
         for name in REGISTERED.findall(source.read_text()):
             in_code |= {name + suffix for suffix in SUFFIXES}
     in_code |= {rule["record"] for rule in alerts() if "record" in rule}
+    used = set()
     for place, expression in expressions():
         try:
             ask(f"{address}/query", query=expression)
         except urllib.error.HTTPError as error:
             faults.append(f"{place}: {error.read().decode()}")
-        for name in set(METRIC.findall(expression)) - names - in_code:
+        metrics = set(METRIC.findall(expression))
+        used |= metrics
+        for name in metrics - names - in_code:
             faults.append(f"{place}: the gateway exports no {name}")
     own = [name for name in names if METRIC.match(name)]
     print(f"{len(own)} names scraped, {len(used)} used, in {len(list(expressions()))} expressions")

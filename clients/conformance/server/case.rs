@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::door::Fault;
 
+/// More messages than any stream has.
+const EVERY_MESSAGE: u32 = 1_000_000;
+
 /// One case; `clients/conformance/schema.json` explains the fields.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,16 +35,24 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Puts the values that the setup kept in the places of `${name}`, and says where to connect.
+    /// Puts the values that the setup kept in the places of `${name}`, and writes out what a case
+    /// leaves out, so that no runner needs to.
     pub(crate) fn fill_in(&mut self, kept: &BTreeMap<String, String>) {
         if self.task.get("env").is_none() {
-            let mut connect = json!({"address": "${address}", "token": "${token}"});
-            let given = self.task["connect"].as_object().cloned();
-            for (name, value) in given.into_iter().flatten() {
-                connect[name] = value;
-            }
-            self.task["connect"] = connect;
+            let connect = json!({"address": "${address}", "token": "${token}", "retry": true,
+                "insecure_token": false, "headers": {}});
+            self.task["connect"] = merged(connect, &self.task["connect"]);
         }
+        let times = if self.task["call"] == "connect" { 0 } else { 1 };
+        let mut defaults = json!({"times": times, "take": EVERY_MESSAGE});
+        if self.task["call"]
+            .as_str()
+            .is_some_and(|call| call.contains('/'))
+        {
+            let request = self.task.get("request").cloned();
+            defaults["requests"] = json!([request.unwrap_or(json!({}))]);
+        }
+        self.task = merged(defaults, &self.task);
         fill(&mut self.task, kept);
         fill(&mut self.expect, kept);
     }
@@ -50,6 +61,14 @@ impl Case {
     pub(crate) fn cancelled(&self) -> bool {
         self.observe.contains_key("cancelled")
     }
+}
+
+/// `defaults`, and over them what is `given`.
+fn merged(mut defaults: Value, given: &Value) -> Value {
+    for (name, value) in given.as_object().into_iter().flatten() {
+        defaults[name] = value.clone();
+    }
+    defaults
 }
 
 pub(crate) fn fill(value: &mut Value, kept: &BTreeMap<String, String>) {

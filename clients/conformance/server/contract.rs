@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
+};
 use serde_json::Value;
 use tonic::body::Body;
 use tonic::transport::Channel;
@@ -27,7 +29,13 @@ pub(crate) fn method(path: &str) -> Option<MethodDescriptor> {
         .find(|candidate| candidate.name() == method)
 }
 
-pub(crate) fn to_json(message: prost_reflect::MessageDescriptor, bytes: &[u8]) -> Value {
+/// The message of a name without its package.
+pub(crate) fn message(name: &str) -> MessageDescriptor {
+    POOL.get_message_by_name(&format!("wecomgw.v1.{name}"))
+        .unwrap()
+}
+
+pub(crate) fn to_json(message: MessageDescriptor, bytes: &[u8]) -> Value {
     let message = DynamicMessage::decode(message, bytes).unwrap();
     let options = SerializeOptions::new();
     message
@@ -35,7 +43,7 @@ pub(crate) fn to_json(message: prost_reflect::MessageDescriptor, bytes: &[u8]) -
         .unwrap()
 }
 
-pub(crate) fn from_json(message: prost_reflect::MessageDescriptor, json: &Value) -> Bytes {
+pub(crate) fn from_json(message: MessageDescriptor, json: &Value) -> Bytes {
     let message = DynamicMessage::deserialize(message, json)
         .unwrap_or_else(|error| panic!("{error} in {json}"));
     message.encode_to_vec().into()

@@ -15,6 +15,7 @@ mod case;
 mod contract;
 mod door;
 mod judge;
+mod outcome;
 mod pki;
 mod world;
 
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -113,6 +114,7 @@ async fn listen(door: &Arc<Door>, tls: Option<Arc<ServerConfig>>) -> (String, Jo
 async fn begin(
     State(server): State<Arc<Server>>,
     Path((language, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     // Read, or the connection is reset.
     _: Bytes,
 ) -> Response {
@@ -142,7 +144,10 @@ async fn begin(
     world.keep("address", &address);
     case.fill_in(&world.kept);
     server.door.begin(world.channel(), case.faults.clone());
-    let task = case.task.clone();
+    let mut task = case.task.clone();
+    if query.as_deref() == Some("bytes") {
+        outcome::to_bytes(&mut task);
+    }
     *current = Some(Current {
         case,
         world,
@@ -162,13 +167,14 @@ impl Current {
 async fn end(
     State(server): State<Arc<Server>>,
     Path(language): Path<String>,
-    Json(outcome): Json<Value>,
+    outcome: String,
 ) -> Response {
     let current = server.current.lock().await;
     let Some(current) = current.as_ref() else {
         return StatusCode::CONFLICT.into_response();
     };
     let case = &current.case;
+    let outcome = outcome::read(&outcome, &case.task);
     let seen = server.door.end(case.cancelled()).await;
     let mut judge = judge::Judge::new(&current.world.kept);
     judge.compare("outcome", &case.expect, &outcome);

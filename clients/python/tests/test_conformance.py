@@ -56,9 +56,10 @@ def call(client, task):
         "UserService": client.users,
     }
     pool = bulk.DESCRIPTOR.pool
-    kind = pool.FindServiceByName(f"wecomgw.v1.{service}").methods_by_name[method].input_type
-    make = lambda json: json_format.ParseDict(json, kind._concrete_class())  # noqa: E731
-    request = iter([make(r) for r in task["requests"]]) if "requests" in task else make(request)
+    kind = pool.FindServiceByName(f"wecomgw.v1.{service}").methods_by_name[method]
+    make = kind.input_type._concrete_class
+    requests = [json_format.ParseDict(json, make()) for json in task["requests"]]
+    request = iter(requests) if kind.client_streaming else requests[0]
     timeout = task["timeout_ms"] / 1000 if "timeout_ms" in task else None
     return getattr(stubs[service], method)(request, timeout=timeout)
 

@@ -47,15 +47,7 @@ impl BulkEvents {
         job_id: String,
         sequence: u64,
     ) -> Self {
-        Self {
-            client,
-            upload,
-            job_id,
-            sequence,
-            stream: None,
-            fruitless: 0,
-            finished: false,
-        }
+        Self { client, upload, job_id, sequence, stream: None, fruitless: 0, finished: false }
     }
 
     /// The next event; `None` after `finished`.
@@ -105,10 +97,8 @@ impl BulkEvents {
             let requests = (0..upload.len()).map(move |index| upload[index].clone());
             stub.send_bulk(stream::iter(requests)).await?
         } else {
-            let request = WatchBulkJobRequest {
-                job_id: self.job_id.clone(),
-                after_sequence: self.sequence,
-            };
+            let request =
+                WatchBulkJobRequest { job_id: self.job_id.clone(), after_sequence: self.sequence };
             stub.watch_bulk_job(request).await?
         };
         Ok(answer.into_inner())
@@ -118,15 +108,14 @@ impl BulkEvents {
 fn chunks(items: Vec<BulkItem>) -> Vec<Part> {
     let (mut chunks, mut size) = (Vec::<BulkChunk>::new(), 0);
     for item in items {
-        let length = item.encoded_len();
+        size += item.encoded_len();
         match chunks.last_mut() {
-            Some(chunk) if chunk.items.len() < CHUNK_ITEMS && size + length <= CHUNK_BYTES => {
+            Some(chunk) if chunk.items.len() < CHUNK_ITEMS && size <= CHUNK_BYTES => {
                 chunk.items.push(item);
-                size += length;
             }
             _ => {
+                size = item.encoded_len();
                 chunks.push(BulkChunk { items: vec![item] });
-                size = length;
             }
         }
     }

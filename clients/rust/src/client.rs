@@ -19,7 +19,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const USER_AGENT: &str = concat!("wecomgw-rust/", env!("CARGO_PKG_VERSION"));
 
 /// How to connect.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// API token, shown at each call.
     pub token: String,
@@ -31,27 +31,12 @@ pub struct Options {
     pub key: Option<Vec<u8>>,
     /// Lets the token travel in the clear beyond this machine.
     pub insecure_token: bool,
-    /// Bounds unary calls that name no deadline; 10 s.
-    pub timeout: Duration,
-    /// `false` makes every call once.
-    pub retry: bool,
+    /// Bounds unary calls that name no deadline, in place of 10 s.
+    pub timeout: Option<Duration>,
+    /// Makes every call once.
+    pub without_retry: bool,
     /// Sent along with each call.
     pub headers: Vec<(String, String)>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            token: String::new(),
-            ca: None,
-            cert: None,
-            key: None,
-            insecure_token: false,
-            timeout: DEFAULT_TIMEOUT,
-            retry: true,
-            headers: Vec::new(),
-        }
-    }
 }
 
 /// Why a client could not be made.
@@ -68,20 +53,16 @@ impl Client {
     /// `address` is `host:port`, or `https://host:port` for TLS.
     pub fn connect(address: &str, mut options: Options) -> Result<Self, InvalidOptions> {
         let url = parse(address).ok_or_else(|| {
-            invalid(format!(
-                "not an address: {address:?}; write host:port or https://host:port"
-            ))
+            invalid(format!("not an address: {address:?}; write host:port or https://host:port"))
         })?;
-        let tls = tls(&mut options)?;
         let secure = url.scheme_str() == Some("https");
-        if !secure && tls.is_some() {
+        let plain = options.ca.is_none() && options.cert.is_none() && options.key.is_none();
+        if !secure && !plain {
             return Err(invalid("certificates need an https:// address"));
         }
         if !options.token.is_empty() {
             if !secure && !options.insecure_token && !loopback(&url) {
-                return Err(invalid(format!(
-                    "the token would go to {url} in the clear; use https://"
-                )));
+                return Err(invalid(format!("the token needs https:// to go to {url}")));
             }
             let bearer = format!("Bearer {}", options.token);
             options.headers.push(("authorization".to_owned(), bearer));
@@ -99,24 +80,20 @@ impl Client {
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         if secure {
-            let tls = tls.unwrap_or_else(|| ClientTlsConfig::new().with_native_roots());
-            endpoint = endpoint.tls_config(tls).map_err(invalid)?;
+            endpoint = endpoint.tls_config(tls(&options)?).map_err(invalid)?;
         }
         Ok(Self(Through {
             inner: endpoint.connect_lazy(),
             headers,
-            timeout: options.timeout,
-            retry: options.retry,
+            timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            retry: !options.without_retry,
             failures: Arc::default(),
         }))
     }
 
     /// Makes a client from `WECOMGW_ADDRESS`, `WECOMGW_TOKEN` or `WECOMGW_TOKEN_FILE`,
     /// `WECOMGW_CA_FILE`, `WECOMGW_CERT_FILE` and `WECOMGW_KEY_FILE`.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "reading the environment is what it is for"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "it is there to read the environment")]
     pub fn from_env() -> Result<Self, InvalidOptions> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -162,34 +139,23 @@ fn invalid(reason: impl fmt::Display) -> InvalidOptions {
     InvalidOptions(reason.to_string())
 }
 
-/// What TLS is spoken with, when the options say.
-fn tls(options: &mut Options) -> Result<Option<ClientTlsConfig>, InvalidOptions> {
-    let (ca, cert, key) = (options.ca.take(), options.cert.take(), options.key.take());
-    if cert.is_some() != key.is_some() {
-        return Err(invalid("cert and key go together"));
-    }
-    if ca.is_none() && cert.is_none() {
-        return Ok(None);
-    }
-    let mut tls = match ca {
+fn tls(options: &Options) -> Result<ClientTlsConfig, InvalidOptions> {
+    let tls = match &options.ca {
         Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
         None => ClientTlsConfig::new().with_native_roots(),
     };
-    if let Some((cert, key)) = cert.zip(key) {
-        tls = tls.identity(Identity::from_pem(cert, key));
+    match (&options.cert, &options.key) {
+        (Some(cert), Some(key)) => Ok(tls.identity(Identity::from_pem(cert, key))),
+        (None, None) => Ok(tls),
+        _ => Err(invalid("cert and key go together")),
     }
-    Ok(Some(tls))
 }
 
 fn parse(address: &str) -> Option<Uri> {
-    let scheme = if address.contains("://") {
-        ""
-    } else {
-        "http://"
-    };
-    let url: Uri = format!("{scheme}{address}").parse().ok()?;
-    let good = matches!(url.scheme_str(), Some("http" | "https"))
-        && url.path_and_query().is_none_or(|path| path == "/")
+    let plain = address.strip_prefix("http://").unwrap_or(address);
+    let secure = address.starts_with("https://").then(|| address.to_owned());
+    let url: Uri = secure.unwrap_or_else(|| format!("http://{plain}")).parse().ok()?;
+    let good = url.path_and_query().is_none_or(|path| path == "/")
         && url.authority().is_some_and(|to| !to.as_str().contains('@'))
         && url.host().is_some_and(|host| !host.is_empty());
     (good && url.port().is_some()).then_some(url)

@@ -69,8 +69,5 @@ pub fn tags(tag_ids: impl IntoIterator<Item = u32>) -> Recipients {
 
 /// Everyone whom the app can see.
 pub fn everyone() -> Recipients {
-    Recipients {
-        everyone: true,
-        ..Default::default()
-    }
+    Recipients { everyone: true, ..Default::default() }
 }

@@ -48,11 +48,10 @@ impl From<Status> for GatewayError {
         let none = || ErrorInfo::new("", "", HashMap::new());
         let info = details.error_info().cloned().unwrap_or_else(none);
         let of_wecom = |name| info.metadata.get(name).cloned().unwrap_or_default();
-        let violations = details
-            .bad_request()
-            .map(|bad| bad.field_violations.clone());
+        let violations = details.bad_request().map(|bad| bad.field_violations.clone());
         let id = status.metadata().get(REQUEST_ID).map(|id| id.to_str());
-        let safe = info.domain == DOMAIN || status.metadata().contains_key(REPEATABLE);
+        let safe = info.domain == DOMAIN
+            || status.metadata().get(REPEATABLE).is_some_and(|mark| mark == "1");
         let wait = details.retry_info();
         Self {
             code: status.code(),

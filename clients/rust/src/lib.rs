@@ -19,12 +19,6 @@ pub use through::Through;
 pub use tonic_types::FieldViolation;
 
 /// The contract, generated from `proto/`.
-#[allow(
-    missing_docs,
-    clippy::all,
-    rustdoc::all,
-    reason = "generated: its form is not ours to choose"
-)]
-pub mod v1 {
-    include!("gen/wecomgw.v1.rs");
-}
+#[rustfmt::skip]
+#[path = "gen/wecomgw.v1.rs"]
+pub mod v1;

@@ -8,13 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message;
 use tokio::time::Instant;
 use tonic::body::Body;
-use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Error};
 use tonic::{Code, Status, TimeoutExpired};
 use tower::{Service, ServiceExt as _};
@@ -77,55 +75,40 @@ impl Service<Request<Body>> for Through {
 
 impl Through {
     async fn unary(self, request: Request<Body>, safe: bool) -> Result<Response<Body>, Status> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let (body, id) = v1::with_request_id(head.uri.path(), body);
         let timeout = head.headers.get(TIMEOUT).and_then(duration);
         let deadline = Instant::now() + timeout.unwrap_or(self.timeout);
-        let attempts = self.attempts(head, body, deadline, safe);
+        let attempts = async {
+            let mut attempt = 0;
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let left = HeaderValue::try_from(format!("{}m", left.as_millis()));
+                head.headers.insert(TIMEOUT, left.expect("digits and a letter"));
+                let body = Body::new(Full::new(body.clone()));
+                let answer = self.attempt(Request::from_parts(head.clone(), body)).await;
+                attempt += 1;
+                let calm = self.count(&answer) < v1::TOKENS / 2.0;
+                let lost = answer.as_ref().is_err_and(|status| status.code() == Code::Unavailable);
+                if !(lost && safe && self.retry && calm && attempt < v1::ATTEMPTS) {
+                    return answer;
+                }
+                tokio::time::sleep(wait(attempt)).await;
+            }
+        };
         let passed = |_| Err(Status::deadline_exceeded("the deadline passed"));
         let answer = tokio::time::timeout_at(deadline, attempts).await;
         answer.unwrap_or_else(passed).map_err(|mut status| {
-            if let Ok(id) = id.parse() {
-                status.metadata_mut().insert(REQUEST_ID, id);
-            }
-            if safe {
-                let mark = MetadataValue::from_static("1");
-                status.metadata_mut().insert(REPEATABLE, mark);
+            for (name, value) in
+                [(REQUEST_ID, id.as_str()), (REPEATABLE, if safe { "1" } else { "" })]
+            {
+                if let Ok(value) = value.parse() {
+                    status.metadata_mut().insert(name, value);
+                }
             }
             status
         })
-    }
-
-    async fn attempts(
-        &self,
-        mut head: Parts,
-        body: Bytes,
-        deadline: Instant,
-        safe: bool,
-    ) -> Result<Response<Body>, Status> {
-        let mut attempt = 0;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = HeaderValue::try_from(format!("{}m", left.as_millis()));
-            let left = left.expect("digits and a letter");
-            head.headers.insert(TIMEOUT, left);
-            let body = Body::new(Full::new(body.clone()));
-            let answer = self.attempt(Request::from_parts(head.clone(), body)).await;
-            attempt += 1;
-            let failures = match &answer {
-                Ok(_) => self.count(-v1::TOKEN_RATIO),
-                // A drain does it to all calls at once; gRPC does not count these either.
-                Err(status) if status.message() == GONE => self.count(0.0),
-                Err(status) if status.code() == Code::Unavailable => self.count(1.0),
-                Err(_) => return answer,
-            };
-            let calm = failures < v1::TOKENS / 2.0;
-            if answer.is_ok() || !(safe && self.retry && calm && attempt < v1::ATTEMPTS) {
-                return answer;
-            }
-            tokio::time::sleep(wait(attempt)).await;
-        }
     }
 
     /// One attempt, with its whole answer.
@@ -141,9 +124,17 @@ impl Through {
         }
     }
 
-    fn count(&self, failures: f64) -> f64 {
+    /// Counts how an attempt ended, and gives the failures so far.
+    fn count(&self, answer: &Result<Response<Body>, Status>) -> f64 {
         let mut count = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        *count = (*count + failures).clamp(0.0, v1::TOKENS);
+        let more = match answer {
+            Ok(_) => -v1::TOKEN_RATIO,
+            // A drain does it to all calls at once; gRPC does not count these either.
+            Err(status) if status.message() == GONE => 0.0,
+            Err(status) if status.code() == Code::Unavailable => 1.0,
+            Err(_) => 0.0,
+        };
+        *count = (*count + more).clamp(0.0, v1::TOKENS);
         *count
     }
 }
@@ -175,9 +166,7 @@ pub(crate) fn fill<M: HasRequestId>(body: Bytes) -> (Bytes, String) {
 /// tonic tells a deadline that passed as a cancellation, and also that a connection was told to go
 /// before the call was sent on it; of one that broke it knows nothing.
 fn to_status(error: Error) -> Status {
-    let passed = error
-        .source()
-        .is_some_and(|cause| cause.is::<TimeoutExpired>());
+    let passed = error.source().is_some_and(|cause| cause.is::<TimeoutExpired>());
     let status = Status::from_error(Box::new(error));
     match status.code() {
         _ if passed => Status::deadline_exceeded("the deadline passed"),

@@ -1,4 +1,5 @@
-//! Runs the cases of clients/conformance; its README explains the protocol.
+//! Runs the cases of clients/conformance; its README explains the protocol. Messages are bytes
+//! here: prost has no JSON.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,78 +9,59 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _};
 use futures_util::stream;
 use libtest_mimic::{Arguments, Trial};
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
-use serde_json::{Value, json};
+use prost::Message;
+use serde_json::{Value, from_value, json};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Status};
-use wecomgw_client::{BulkEvents, Client, GatewayError, Options};
+use wecomgw_client as client;
+use wecomgw_client::v1::{BulkHeader, BulkItem};
+use wecomgw_client::{Client, GatewayError, Options};
 
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let names = std::fs::read_dir(proto.join("wecomgw/v1")).unwrap();
-    let files = names
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "proto"));
-    DescriptorPool::from_file_descriptor_set(protox::compile(files, [proto]).unwrap()).unwrap()
-});
-
-fn descriptor(name: &str) -> MessageDescriptor {
-    POOL.get_message_by_name(&format!("wecomgw.v1.{name}"))
-        .unwrap()
-}
-
-fn from_json(of: &MessageDescriptor, json: &Value) -> DynamicMessage {
-    DynamicMessage::deserialize(of.clone(), json).unwrap()
-}
-
-/// A message of the crate from its JSON form.
-fn typed<T: prost::Message + Default>(name: &str, json: &Value) -> T {
-    from_json(&descriptor(name), json).transcode_to().unwrap()
-}
-
-fn to_json(name: &str, message: &impl prost::Message) -> Value {
-    json!(DynamicMessage::decode(descriptor(name), message.encode_to_vec().as_slice()).unwrap())
-}
-
-/// Any message by its descriptor.
+/// A message as its bytes.
 #[derive(Clone)]
-struct Dynamic(MessageDescriptor);
+struct Raw;
 
-impl Codec for Dynamic {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
     type Encoder = Self;
     type Decoder = Self;
     fn encoder(&mut self) -> Self {
-        self.clone()
+        Self
     }
     fn decoder(&mut self) -> Self {
-        self.clone()
+        Self
     }
 }
 
-impl Encoder for Dynamic {
-    type Item = DynamicMessage;
+impl Encoder for Raw {
+    type Item = Vec<u8>;
     type Error = Status;
-    fn encode(&mut self, item: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(prost::Message::encode_to_vec(&item).as_slice());
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item.as_slice());
         Ok(())
     }
 }
 
-impl Decoder for Dynamic {
-    type Item = DynamicMessage;
+impl Decoder for Raw {
+    type Item = Vec<u8>;
     type Error = Status;
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        let bytes = buffer.copy_to_bytes(buffer.remaining());
-        Ok(Some(DynamicMessage::decode(self.0.clone(), bytes).unwrap()))
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining()).to_vec()))
     }
+}
+
+fn typed<M: Message + Default>(bytes: &Value) -> M {
+    M::decode(from_value::<Vec<u8>>(bytes.clone()).unwrap().as_slice()).unwrap()
+}
+
+fn millis(of: &Value) -> Option<Duration> {
+    of["timeout_ms"].as_u64().map(Duration::from_millis)
 }
 
 fn connect(task: &Value) -> Option<Client> {
@@ -88,161 +70,114 @@ fn connect(task: &Value) -> Option<Client> {
     }
     let connect = &task["connect"];
     let file = |name: &str| Some(std::fs::read(connect[name].as_str()?).unwrap());
-    let mut options = Options {
-        token: connect["token"].as_str().unwrap_or_default().to_owned(),
+    let headers = connect["headers"].as_object().unwrap().iter();
+    let options = Options {
+        token: connect["token"].as_str().unwrap().to_owned(),
         ca: file("ca"),
         cert: file("cert"),
         key: file("key"),
         insecure_token: connect["insecure_token"] == true,
-        retry: connect["retry"] != false,
-        ..Options::default()
+        timeout: millis(connect),
+        without_retry: connect["retry"] == false,
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect(),
     };
-    if let Some(timeout) = connect["timeout_ms"].as_u64() {
-        options.timeout = Duration::from_millis(timeout);
-    }
-    for (name, value) in connect["headers"].as_object().into_iter().flatten() {
-        let value = value.as_str().unwrap().to_owned();
-        options.headers.push((name.clone(), value));
-    }
     Client::connect(connect["address"].as_str().unwrap(), options).ok()
 }
 
-async fn events(mut events: BulkEvents, take: Option<u64>) -> Value {
-    let mut seen = Vec::new();
-    while take != Some(seen.len() as u64) {
-        match events.next().await {
-            Ok(Some(event)) => seen.push(to_json("BulkEvent", &event)),
-            Ok(None) => break,
-            Err(error) => return json!({"stream": seen, "error": failure(error)}),
-        }
-    }
-    json!({"stream": seen})
-}
-
-/// Makes the call of a task, whatever it is.
-async fn call(client: &Client, task: &Value) -> Value {
-    let (request, take) = (&task["request"], task["take"].as_u64());
-    let path = match task["call"].as_str().unwrap() {
-        "send_bulk" => {
-            let items = request["items"].as_array().unwrap().iter();
-            let items = items.map(|item| typed("BulkItem", item)).collect();
-            let header = typed("BulkHeader", &request["header"]);
-            return events(client.send_bulk(header, items), take).await;
-        }
-        "watch_bulk" => {
+/// Makes the call of a task, whatever it is, and keeps the messages that come.
+async fn call(of: &Client, task: &Value, seen: &mut Vec<Vec<u8>>) -> Result<(), GatewayError> {
+    let (name, take) = (
+        task["call"].as_str().unwrap(),
+        task["take"].as_u64().unwrap(),
+    );
+    let Some(requests) = task.get("requests") else {
+        let request = &task["request"];
+        let mut events = if name == "send_bulk" {
+            let items = request["items"].as_array().unwrap();
+            let header: BulkHeader = typed(&request["header"]);
+            of.send_bulk(header, items.iter().map(typed::<BulkItem>).collect())
+        } else {
             let after = request["afterSequence"].as_u64().unwrap_or(0);
-            let job_id = request["jobId"].as_str().unwrap();
-            return events(client.watch_bulk(job_id, after), take).await;
+            of.watch_bulk(request["jobId"].as_str().unwrap(), after)
+        };
+        while (seen.len() as u64) < take
+            && let Some(event) = events.next().await?
+        {
+            seen.push(event.encode_to_vec());
         }
-        path => path,
+        return Ok(());
     };
-    let (service, method) = path.split_once('/').unwrap();
-    let service = POOL
-        .get_service_by_name(&format!("wecomgw.v1.{service}"))
-        .unwrap();
-    let method = service
-        .methods()
-        .find(|found| found.name() == method)
-        .unwrap();
-    let requests = match task["requests"].as_array() {
-        Some(requests) => requests.clone(),
-        None => vec![request.clone()],
-    };
-    let requests = requests.iter().map(|json| from_json(&method.input(), json));
-    let mut request = Request::new(stream::iter(requests.collect::<Vec<_>>()));
-    if let Some(timeout) = task["timeout_ms"].as_u64() {
-        request.set_timeout(Duration::from_millis(timeout));
+    let requests: Vec<Vec<u8>> = from_value(requests.clone()).unwrap();
+    let mut request = Request::new(stream::iter(requests));
+    if let Some(timeout) = millis(task) {
+        request.set_timeout(timeout);
     }
-    let mut grpc = tonic::client::Grpc::new(client.channel());
+    let mut grpc = tonic::client::Grpc::new(of.channel());
     grpc.ready().await.unwrap();
-    let path = format!("/wecomgw.v1.{path}").parse().unwrap();
-    let mut answer = match grpc
-        .streaming(request, path, Dynamic(method.output()))
-        .await
+    let path = format!("/wecomgw.v1.{name}").parse().unwrap();
+    let mut answer = grpc.streaming(request, path, Raw).await?.into_inner();
+    while (seen.len() as u64) < take
+        && let Some(message) = answer.message().await?
     {
-        Ok(answer) => answer.into_inner(),
-        Err(status) if method.is_server_streaming() => {
-            return json!({"stream": [], "error": failure(status.into())});
-        }
-        Err(status) => return json!({"error": failure(status.into())}),
-    };
-    let mut seen = Vec::new();
-    while take != Some(seen.len() as u64) {
-        match answer.message().await {
-            Ok(Some(message)) => seen.push(json!(message)),
-            Ok(None) => break,
-            Err(status) if method.is_server_streaming() => {
-                return json!({"stream": seen, "error": failure(status.into())});
-            }
-            Err(status) => return json!({"error": failure(status.into())}),
-        }
+        seen.push(message);
     }
-    match method.is_server_streaming() {
-        true => json!({"stream": seen}),
-        false => json!({"response": seen[0]}),
-    }
+    Ok(())
 }
 
-fn failure(error: GatewayError) -> Value {
+fn failure(error: &GatewayError) -> Value {
     let violations = error.violations.iter();
     let violations = violations.map(|v| json!({"field": v.field, "description": v.description}));
-    let code = format!("{:?}", error.code);
-    let letters = code
-        .chars()
-        .enumerate()
-        .map(|(place, letter)| match letter {
-            letter if letter.is_uppercase() && place > 0 => format!("_{letter}"),
-            letter => letter.to_uppercase().to_string(),
-        });
-    let mut seen = json!({
-        "code": letters.collect::<String>(), "message": error.message, "reason": error.reason,
+    json!({
+        "code": format!("{:?}", error.code), "message": error.message, "reason": error.reason,
         "domain": error.domain, "metadata": error.metadata, "errcode": error.errcode,
         "errmsg": error.errmsg, "retryable": error.retryable, "request_id": error.request_id,
         "violations": violations.collect::<Value>(), "native": error.cause.code() == error.code,
-    });
-    if let Some(wait) = error.retry_after {
-        seen["retry_after_ms"] = json!(wait.as_millis() as u64);
-    }
-    seen
+        "retry_after_ms": error.retry_after.map(|wait| wait.as_millis() as u64),
+    })
 }
 
-fn helper(name: &str, arguments: &[Value]) -> Value {
-    let text = |index: usize| arguments[index].as_str().unwrap_or_default();
+fn helper(task: &Value) -> Vec<u8> {
+    let arguments = task["args"].as_array().unwrap();
+    let text = |index: usize| arguments[index].as_str().unwrap();
     let texts = || arguments.iter().filter_map(Value::as_str);
     let numbers = || arguments.iter().filter_map(Value::as_u64).map(|n| n as u32);
-    let content = |made| to_json("Content", &made);
-    let recipients = |made| to_json("Recipients", &made);
-    match name {
-        "text" => content(wecomgw_client::text(text(0))),
-        "markdown" => content(wecomgw_client::markdown(text(0))),
-        "text_card" => content(wecomgw_client::text_card(text(0), text(1), text(2))),
-        "image" => content(wecomgw_client::image(text(0))),
-        "file" => content(wecomgw_client::file(text(0))),
-        "users" => recipients(wecomgw_client::users(texts())),
-        "departments" => recipients(wecomgw_client::departments(numbers())),
-        "tags" => recipients(wecomgw_client::tags(numbers())),
-        "everyone" => recipients(wecomgw_client::everyone()),
-        other => panic!("no such helper: {other}"),
+    match task["helper"].as_str().unwrap() {
+        "text" => client::text(text(0)).encode_to_vec(),
+        "markdown" => client::markdown(text(0)).encode_to_vec(),
+        "text_card" => client::text_card(text(0), text(1), text(2)).encode_to_vec(),
+        "image" => client::image(text(0)).encode_to_vec(),
+        "file" => client::file(text(0)).encode_to_vec(),
+        "users" => client::users(texts()).encode_to_vec(),
+        "departments" => client::departments(numbers()).encode_to_vec(),
+        "tags" => client::tags(numbers()).encode_to_vec(),
+        _ => client::everyone().encode_to_vec(),
     }
 }
 
 async fn run(task: &Value) -> Value {
-    if let Some(name) = task["helper"].as_str() {
-        return json!({"response": helper(name, task["args"].as_array().unwrap())});
+    if task["call"] == "helper" {
+        return json!({"messages": [helper(task)]});
     }
     let Some(client) = connect(task) else {
         return json!({"refused": true});
     };
     let mut seen = json!({"connected": true});
-    let times = if task["call"] == "connect" {
-        0
-    } else {
-        task["times"].as_u64().unwrap_or(1)
-    };
-    for _ in 0..times {
-        seen = call(&client, task).await;
+    for _ in 0..task["times"].as_u64().unwrap() {
+        let mut messages = Vec::new();
+        let failed = call(&client, task, &mut messages).await.err();
+        seen = json!({"messages": messages});
+        if let Some(error) = failed {
+            seen["error"] = failure(&error);
+        }
     }
     seen
+}
+
+async fn text(request: reqwest::RequestBuilder) -> String {
+    let response = request.send().await.unwrap();
+    response.text().await.unwrap()
 }
 
 fn main() {
@@ -253,58 +188,28 @@ fn main() {
         .spawn()
         .expect("build it with: cargo build --example conformance-server");
     let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let control = serde_json::from_str::<Value>(&line).unwrap()["control"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let runtime = Arc::new(tokio::runtime::Runtime::new().unwrap());
+    let mut output = BufReader::new(server.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let control = line["control"].as_str().unwrap().to_owned();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let handle = runtime.handle().clone();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let get = async {
-        http.get(format!("{control}/cases"))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
-    };
-    let cases: Value = serde_json::from_str(&runtime.block_on(get)).unwrap();
-    let trials = cases.as_array().unwrap().iter().map(|case| {
+    let cases = handle.block_on(text(http.get(format!("{control}/cases"))));
+    let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
+    let trials = cases.iter().map(|case| {
         let name = case["name"].as_str().unwrap().to_owned();
-        let (http, control, runtime) = (http.clone(), control.clone(), Arc::clone(&runtime));
-        Trial::test(name.clone(), move || {
-            let post = async |path: &str, body: Value| {
-                let request = http
-                    .post(format!("{control}{path}"))
-                    .header("content-type", "application/json");
-                request
-                    .body(body.to_string())
-                    .send()
-                    .await
-                    .unwrap()
-                    .text()
-                    .await
-                    .unwrap()
-            };
-            runtime.block_on(async {
-                let task = post(&format!("/begin/rust/{name}"), json!({})).await;
-                let outcome = run(&serde_json::from_str(&task).unwrap()).await;
-                let mistakes = post("/end/rust", outcome).await;
-                if mistakes.is_empty() {
-                    Ok(())
-                } else {
-                    Err(mistakes.into())
-                }
-            })
-        })
+        let begin = http.post(format!("{control}/begin/rust/{name}?bytes"));
+        let (end, handle) = (http.post(format!("{control}/end/rust")), handle.clone());
+        let test = async move {
+            let task = serde_json::from_str(&text(begin).await).unwrap();
+            let mistakes = text(end.body(run(&task).await.to_string())).await;
+            mistakes.is_empty().then_some(()).ok_or(mistakes.into())
+        };
+        Trial::test(name, move || handle.block_on(test))
     });
-    let arguments = Arguments {
-        test_threads: Some(1),
-        ..Arguments::from_args()
-    };
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     drop(server.stdin.take());
     server.wait().unwrap();

@@ -1,8 +1,5 @@
 //! Both engines, without anyone who sends.
 
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
-
 use super::*;
 use crate::bulk::Metrics;
 use crate::store::{Items, NewBatch, NewJob, Outcome, Settings};

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// The services that are named for what there are many of: their accessor is a plural.
 const PLURALS: [&str; 3] = ["app_chat", "message", "user"];
 
+/// The form of generated code is not ours to choose.
+const LINTS: &str = "#![allow(missing_docs, clippy::all, rustdoc::all)]";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
     let (Some(proto), Some(policy), Some(out)) =
@@ -38,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .out_dir(&out)
         .compile_fds(set)?;
     let contract = out.join("wecomgw.v1.rs");
-    fs::write(&contract, fs::read_to_string(&contract)? + &more)?;
+    let generated = fs::read_to_string(&contract)?;
+    fs::write(&contract, format!("{LINTS}\n{generated}{more}"))?;
     Ok(())
 }
 

@@ -83,38 +83,30 @@ public final class BulkEvents implements Iterator<BulkEvent>, AutoCloseable {
   }
 
   private void read() throws InterruptedException {
-    GatewayError cut;
     try {
       call = call == null ? open() : call;
       BulkEvent event = call.read();
-      if (event != null) {
-        take(event);
-        return;
+      if (event == null) {
+        throw Status.UNAVAILABLE.withDescription("the stream ended before `finished`").asException();
       }
-      Status status = Status.UNAVAILABLE.withDescription("the stream ended before `finished`");
-      cut = GatewayError.of(status.asRuntimeException());
+      fruitless = 0;
+      if (!event.hasHeartbeat()) {
+        jobId = event.getJobId();
+        sequence = event.getSequence();
+        next = event;
+      }
+      if (event.hasFinished()) {
+        close();
+      }
     } catch (StatusException e) {
-      cut = GatewayError.of(e);
-    }
-    close();
-    if (++fruitless == TRIES || !cut.cut()) {
-      throw cut;
-    }
-    finished = false;
-    double bound = Math.min(FIRST_WAIT_MILLIS * Math.pow(2, fruitless - 1), LONGEST_WAIT_MILLIS);
-    Thread.sleep((long) (ThreadLocalRandom.current().nextDouble() * bound));
-  }
-
-  private void take(BulkEvent event) {
-    fruitless = 0;
-    if (event.hasHeartbeat()) {
-      return;
-    }
-    jobId = event.getJobId();
-    sequence = event.getSequence();
-    next = event;
-    if (event.hasFinished()) {
+      GatewayError cut = GatewayError.of(e);
       close();
+      finished = ++fruitless == TRIES || !cut.cut();
+      if (finished) {
+        throw cut;
+      }
+      double bound = Math.min(FIRST_WAIT_MILLIS * Math.pow(2, fruitless - 1), LONGEST_WAIT_MILLIS);
+      Thread.sleep((long) (ThreadLocalRandom.current().nextDouble() * bound));
     }
   }
 
@@ -124,29 +116,27 @@ public final class BulkEvents implements Iterator<BulkEvent>, AutoCloseable {
           WatchBulkJobRequest.newBuilder().setJobId(jobId).setAfterSequence(sequence).build());
     }
     BlockingClientCall<SendBulkRequest, BulkEvent> upload = stub.sendBulk();
-    upload.write(SendBulkRequest.newBuilder().setHeader(header).build());
-    for (int start = 0, end; start < items.size(); start = end) {
+    boolean open = upload.write(SendBulkRequest.newBuilder().setHeader(header).build());
+    // What ended the call early is in what it reads.
+    for (int start = 0, end; open && start < items.size(); start = end) {
       end = chunk(start);
       BulkChunk chunk = BulkChunk.newBuilder().addAllItems(items.subList(start, end)).build();
-      // What ended the call early is in what it reads.
-      if (!upload.write(SendBulkRequest.newBuilder().setChunk(chunk).build())) {
-        return upload;
-      }
+      open = upload.write(SendBulkRequest.newBuilder().setChunk(chunk).build());
     }
-    upload.halfClose();
+    if (open) {
+      upload.halfClose();
+    }
     return upload;
   }
 
   /** Where the chunk that begins at start ends. */
   private int chunk(int start) {
     int end = start;
-    int size = 0;
-    while (end < Math.min(items.size(), start + CHUNK_ITEMS)) {
+    for (int size = 0; end < Math.min(items.size(), start + CHUNK_ITEMS); end++) {
       size += items.get(end).getSerializedSize();
       if (end > start && size > CHUNK_BYTES) {
-        break;
+        return end;
       }
-      end++;
     }
     return end;
   }

@@ -12,7 +12,7 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.MethodDescriptor.MethodType;
 import io.grpc.Status;
-import java.util.Set;
+import io.grpc.protobuf.ProtoMethodDescriptorSupplier;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 
@@ -20,12 +20,10 @@ import java.util.concurrent.TimeUnit;
 final class Calls implements ClientInterceptor {
   private final Metadata headers;
   private final long timeoutNanos;
-  private final Set<String> repeatable;
 
-  Calls(Metadata headers, long timeoutNanos, Set<String> repeatable) {
+  Calls(Metadata headers, long timeoutNanos) {
     this.headers = headers;
     this.timeoutNanos = timeoutNanos;
-    this.repeatable = repeatable;
   }
 
   @Override
@@ -45,10 +43,8 @@ final class Calls implements ClientInterceptor {
             new SimpleForwardingClientCallListener<A>(listener) {
               @Override
               public void onClose(Status status, Metadata trailers) {
-                if (!requestId.isEmpty()) {
-                  trailers.put(GatewayError.REQUEST_ID, requestId);
-                }
-                if (repeatable.contains(method.getFullMethodName())) {
+                trailers.put(GatewayError.REQUEST_ID, requestId);
+                if (unary && (marked(method) || !requestId.isEmpty())) {
                   trailers.put(GatewayError.REPEATABLE, "1");
                 }
                 super.onClose(status, trailers);
@@ -61,23 +57,30 @@ final class Calls implements ClientInterceptor {
       @SuppressWarnings("unchecked") // A copy of the message has its type.
       public void sendMessage(Q message) {
         Message filled = unary ? withRequestId((Message) message) : (Message) message;
-        FieldDescriptor field = field(filled);
-        requestId = field == null ? "" : (String) filled.getField(field);
+        requestId = requestId(filled);
         super.sendMessage((Q) filled);
       }
     };
   }
 
+  /** Whether the contract says that the method may be repeated; policy.json has it from there. */
+  private static boolean marked(MethodDescriptor<?, ?> method) {
+    ProtoMethodDescriptorSupplier schema =
+        (ProtoMethodDescriptorSupplier) method.getSchemaDescriptor();
+    return schema.getMethodDescriptor().getOptions().hasIdempotencyLevel();
+  }
+
   /** The message, or a copy with a request_id where it should have one. */
   static Message withRequestId(Message message) {
-    FieldDescriptor field = field(message);
-    if (field == null || !((String) message.getField(field)).isEmpty()) {
+    FieldDescriptor field = message.getDescriptorForType().findFieldByName("request_id");
+    if (field == null || !requestId(message).isEmpty()) {
       return message;
     }
     return message.toBuilder().setField(field, UUID.randomUUID().toString()).build();
   }
 
-  private static FieldDescriptor field(Message message) {
-    return message.getDescriptorForType().findFieldByName("request_id");
+  private static String requestId(Message message) {
+    FieldDescriptor field = message.getDescriptorForType().findFieldByName("request_id");
+    return field == null ? "" : (String) message.getField(field);
   }
 }

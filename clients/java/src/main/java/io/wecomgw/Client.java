@@ -29,11 +29,9 @@ import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /** A gateway: one channel and a stub for each service. Share it between threads. */
 public final class Client implements AutoCloseable {
@@ -97,8 +95,6 @@ public final class Client implements AutoCloseable {
     if (!options.token.isEmpty()) {
       headers.put(key("authorization"), "Bearer " + options.token);
     }
-    Map<String, Object> policy = policy();
-    Set<String> repeatable = repeatable(policy);
     ManagedChannelBuilder<?> builder =
         Grpc.newChannelBuilder(
                 host + ":" + match.group(3),
@@ -106,15 +102,12 @@ public final class Client implements AutoCloseable {
             .keepAliveTime(KEEPALIVE_SECONDS, TimeUnit.SECONDS)
             .keepAliveTimeout(KEEPALIVE_TIMEOUT_SECONDS, TimeUnit.SECONDS)
             .perRpcBufferLimit(RETRY_BUFFER_BYTES)
-            .userAgent("wecomgw-java/" + VERSION);
-    if (options.retry) {
-      builder.enableRetry();
-    } else {
-      policy.remove("methodConfig");
+            .userAgent("wecomgw-java/" + VERSION)
+            .defaultServiceConfig(policy());
+    if (!options.retry) {
       builder.disableRetry();
     }
-    ManagedChannel managed = builder.defaultServiceConfig(policy).build();
-    return new Client(managed, new Calls(headers, options.timeout.toNanos(), repeatable));
+    return new Client(builder.build(), new Calls(headers, options.timeout.toNanos()));
   }
 
   /**
@@ -131,11 +124,10 @@ public final class Client implements AutoCloseable {
     options.ca = read(env, "WECOMGW_CA_FILE");
     options.cert = read(env, "WECOMGW_CERT_FILE");
     options.key = read(env, "WECOMGW_KEY_FILE");
-    options.token = env.getOrDefault("WECOMGW_TOKEN", "");
     byte[] file = read(env, "WECOMGW_TOKEN_FILE");
-    if (options.token.isEmpty() && file != null) {
-      options.token = new String(file, StandardCharsets.UTF_8).trim();
-    }
+    String token = env.getOrDefault("WECOMGW_TOKEN", "");
+    boolean given = !token.isEmpty() || file == null;
+    options.token = given ? token : new String(file, StandardCharsets.UTF_8).trim();
     String address = env.getOrDefault("WECOMGW_ADDRESS", "");
     return connect(address.isEmpty() ? DEFAULT_ADDRESS : address, options);
   }
@@ -182,7 +174,7 @@ public final class Client implements AutoCloseable {
     }
   }
 
-  private static Metadata.Key<String> key(String name) {
+  static Metadata.Key<String> key(String name) {
     return Metadata.Key.of(name, Metadata.ASCII_STRING_MARSHALLER);
   }
 
@@ -202,14 +194,5 @@ public final class Client implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-  }
-
-  @SuppressWarnings("unchecked") // The policy is our own file.
-  private static Set<String> repeatable(Map<String, Object> policy) {
-    List<Map<String, Object>> entries = (List<Map<String, Object>>) policy.get("methodConfig");
-    return ((List<Map<String, String>>) entries.get(0).get("name"))
-        .stream()
-            .map(name -> name.get("service") + "/" + name.get("method"))
-            .collect(Collectors.toSet());
   }
 }

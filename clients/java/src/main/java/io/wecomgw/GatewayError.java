@@ -10,19 +10,21 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** A call that failed; the exception of gRPC is its cause. */
 public final class GatewayError extends RuntimeException {
   static final String DOMAIN = "wecomgw";
+  private static final Set<Status.Code> BROKEN =
+      EnumSet.of(Status.Code.CANCELLED, Status.Code.INTERNAL, Status.Code.UNKNOWN);
 
   /** What {@link Calls} tells of the call. */
-  static final Metadata.Key<String> REQUEST_ID =
-      Metadata.Key.of("x-wecomgw-request-id", Metadata.ASCII_STRING_MARSHALLER);
+  static final Metadata.Key<String> REQUEST_ID = Client.key("x-wecomgw-request-id");
 
-  static final Metadata.Key<String> REPEATABLE =
-      Metadata.Key.of("x-wecomgw-repeatable", Metadata.ASCII_STRING_MARSHALLER);
+  static final Metadata.Key<String> REPEATABLE = Client.key("x-wecomgw-repeatable");
 
   /** Who must act. */
   public final Status.Code code;
@@ -74,13 +76,11 @@ public final class GatewayError extends RuntimeException {
     metadata = info.getMetadataMap();
     errcode = Long.parseLong(metadata.getOrDefault("errcode", "0"));
     errmsg = metadata.getOrDefault("errmsg", "");
-    boolean repeatable = trailers != null && trailers.containsKey(REPEATABLE);
-    boolean unavailable = code == Status.Code.UNAVAILABLE;
-    retryable = wait != null || unavailable && (domain.equals(DOMAIN) || repeatable);
+    boolean safe = domain.equals(DOMAIN) || trailers != null && trailers.containsKey(REPEATABLE);
+    retryable = wait != null || safe && code == Status.Code.UNAVAILABLE;
     retryAfter = wait;
     violations = bad.getFieldViolationsList();
-    String id = trailers == null ? null : trailers.get(REQUEST_ID);
-    requestId = id == null ? "" : id;
+    requestId = trailers != null && trailers.containsKey(REQUEST_ID) ? trailers.get(REQUEST_ID) : "";
   }
 
   /** Reads the details of what a stub threw. */
@@ -93,9 +93,7 @@ public final class GatewayError extends RuntimeException {
 
   /** Whether a stream broke on its way, so that it can go on elsewhere. */
   boolean cut() {
-    boolean broken =
-        code == Status.Code.CANCELLED || code == Status.Code.INTERNAL || code == Status.Code.UNKNOWN;
-    return code == Status.Code.UNAVAILABLE || broken && !domain.equals(DOMAIN);
+    return code == Status.Code.UNAVAILABLE || BROKEN.contains(code) && !domain.equals(DOMAIN);
   }
 
   @Override

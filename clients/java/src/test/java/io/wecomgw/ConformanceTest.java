@@ -9,11 +9,11 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.protobuf.Message;
-import com.google.protobuf.MessageOrBuilder;
 import com.google.protobuf.util.JsonFormat;
-import com.google.rpc.BadRequest.FieldViolation;
 import io.grpc.CallOptions;
 import io.grpc.MethodDescriptor;
+import io.grpc.MethodDescriptor.MethodType;
+import io.grpc.MethodDescriptor.PrototypeMarshaller;
 import io.grpc.ServiceDescriptor;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
@@ -26,14 +26,17 @@ import java.io.InputStreamReader;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DynamicTest;
@@ -41,29 +44,25 @@ import org.junit.jupiter.api.TestFactory;
 
 /** Runs the cases of clients/conformance; its README explains the protocol. */
 class ConformanceTest {
-  private static final Duration LIMIT = Duration.ofSeconds(60);
   private static final Gson GSON = new Gson();
-  private static final HttpClient HTTP =
-      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  private static final HttpClient HTTP = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   private static Process server;
-  private static String control;
 
   @TestFactory
-  List<DynamicTest> cases() throws Exception {
+  Stream<DynamicTest> cases() throws Exception {
     server = new ProcessBuilder("../../target/debug/examples/conformance-server").start();
     String line = new BufferedReader(new InputStreamReader(server.getInputStream())).readLine();
-    control = JsonParser.parseString(line).getAsJsonObject().get("control").getAsString();
-    List<DynamicTest> tests = new ArrayList<>();
-    HttpRequest request = HttpRequest.newBuilder(URI.create(control + "/cases")).build();
-    for (JsonElement found : JsonParser.parseString(text(request)).getAsJsonArray()) {
+    String control = GSON.fromJson(line, JsonObject.class).get("control").getAsString();
+    String cases = ask(HttpRequest.newBuilder(URI.create(control + "/cases")));
+    return stream(JsonParser.parseString(cases).getAsJsonArray()).map(found -> {
       String name = found.getAsJsonObject().get("name").getAsString();
-      tests.add(DynamicTest.dynamicTest(name, () -> {
-        JsonElement task = JsonParser.parseString(post("/begin/java/" + name, "{}"));
-        JsonObject seen = assertTimeoutPreemptively(LIMIT, () -> run(task.getAsJsonObject()));
-        assertEquals("", post("/end/java", seen.toString()));
-      }));
-    }
-    return tests;
+      return DynamicTest.dynamicTest(name, () -> {
+        String task = post(control + "/begin/java/" + name, "{}");
+        Object seen = assertTimeoutPreemptively(
+            Duration.ofSeconds(60), () -> run(GSON.fromJson(task, JsonObject.class)));
+        assertEquals("", post(control + "/end/java", GSON.toJson(seen)));
+      });
+    });
   }
 
   @AfterAll
@@ -72,30 +71,30 @@ class ConformanceTest {
     server.waitFor();
   }
 
-  private static String post(String path, String body) throws Exception {
-    return text(HttpRequest.newBuilder(URI.create(control + path))
-        .header("content-type", "application/json")
-        .POST(HttpRequest.BodyPublishers.ofString(body)).build());
+  private static String post(String url, String body) throws Exception {
+    return ask(HttpRequest.newBuilder(URI.create(url)).POST(BodyPublishers.ofString(body)));
   }
 
-  private static String text(HttpRequest request) throws Exception {
-    return HTTP.send(request, HttpResponse.BodyHandlers.ofString()).body();
+  private static String ask(HttpRequest.Builder request) throws Exception {
+    return HTTP.send(request.build(), BodyHandlers.ofString()).body();
   }
 
-  private static JsonObject run(JsonObject task) throws Exception {
-    JsonObject seen = new JsonObject();
+  private static Stream<JsonElement> stream(JsonArray items) {
+    return StreamSupport.stream(items.spliterator(), false);
+  }
+
+  private static Map<String, Object> run(JsonObject task) throws Exception {
     if (task.has("helper")) {
-      seen.add("response", json(helper(task.get("helper").getAsString(), task.getAsJsonArray("args"))));
-      return seen;
+      Message made = helper(task.get("helper").getAsString(), task.getAsJsonArray("args"));
+      return Map.of("response", json(made));
     }
+    Map<String, Object> seen = Map.of("connected", true);
     try (Client client = connect(task)) {
-      seen.addProperty("connected", true);
-      int times = task.has("times") ? task.get("times").getAsInt() : 1;
-      for (int n = 0; n < times && !task.get("call").getAsString().equals("connect"); n++) {
-        seen = outcome(client, task);
+      for (int times = task.get("times").getAsInt(); times > 0; times--) {
+        seen = call(client, task);
       }
     } catch (IllegalArgumentException e) {
-      seen.addProperty("refused", true);
+      seen = Map.of("refused", true);
     }
     return seen;
   }
@@ -111,13 +110,11 @@ class ConformanceTest {
     options.ca = file(connect, "ca");
     options.cert = file(connect, "cert");
     options.key = file(connect, "key");
-    options.insecureToken = connect.has("insecure_token");
-    options.retry = !connect.has("retry");
+    options.insecureToken = connect.get("insecure_token").getAsBoolean();
+    options.retry = connect.get("retry").getAsBoolean();
+    options.headers.putAll(GSON.fromJson(connect.get("headers"), Map.class));
     if (connect.has("timeout_ms")) {
       options.timeout = Duration.ofMillis(connect.get("timeout_ms").getAsLong());
-    }
-    if (connect.has("headers")) {
-      options.headers.putAll(GSON.fromJson(connect.get("headers"), Map.class));
     }
     return Client.connect(connect.get("address").getAsString(), options);
   }
@@ -126,92 +123,88 @@ class ConformanceTest {
     return connect.has(name) ? Files.readAllBytes(Path.of(connect.get(name).getAsString())) : null;
   }
 
-  private static JsonObject outcome(Client client, JsonObject task) throws Exception {
-    JsonObject seen = new JsonObject();
-    JsonArray stream = new JsonArray();
-    String call = task.get("call").getAsString();
-    int take = task.has("take") ? task.get("take").getAsInt() : -1;
+  /** Makes the call of a task, whatever it is. */
+  private static Map<String, Object> call(Client client, JsonObject task) throws Exception {
+    List<Object> messages = new ArrayList<>();
+    Map<String, Object> seen = new HashMap<>(Map.of("messages", messages));
+    int take = task.get("take").getAsInt();
     try {
-      if (call.endsWith("_bulk")) {
-        seen.add("stream", stream);
-        try (BulkEvents events = bulk(client, call, task.getAsJsonObject("request"))) {
-          while (stream.size() != take && events.hasNext()) {
-            stream.add(json(events.next()));
-          }
-        }
+      if (task.has("requests")) {
+        open(client, task, messages, take);
         return seen;
       }
-      MethodDescriptor<Message, Message> method = method(client, call);
-      Message prototype = (Message) ((MethodDescriptor.PrototypeMarshaller<Message>) method.getRequestMarshaller()).getMessagePrototype();
-      CallOptions options = CallOptions.DEFAULT;
-      if (task.has("timeout_ms")) {
-        options = options.withDeadlineAfter(task.get("timeout_ms").getAsLong(), TimeUnit.MILLISECONDS);
-      }
-      if (method.getType() == MethodDescriptor.MethodType.UNARY) {
-        Message request = message(prototype, task.get("request"));
-        seen.add("response", json(ClientCalls.blockingUnaryCall(client.channel, method, options, request)));
-        return seen;
-      }
-      boolean many = method.getType() != MethodDescriptor.MethodType.CLIENT_STREAMING;
-      if (many) {
-        seen.add("stream", stream);
-      }
-      BlockingClientCall<Message, Message> open;
-      if (method.getType() == MethodDescriptor.MethodType.SERVER_STREAMING) {
-        open = ClientCalls.blockingV2ServerStreamingCall(client.channel, method, options, message(prototype, task.get("request")));
-      } else {
-        open = ClientCalls.blockingClientStreamingCall(client.channel, method, options);
-        for (JsonElement request : task.getAsJsonArray("requests")) {
-          open.write(message(prototype, request));
+      try (BulkEvents events = bulk(client, task)) {
+        while (messages.size() < take && events.hasNext()) {
+          messages.add(json(events.next()));
         }
-        open.halfClose();
-      }
-      for (Message answer; stream.size() != take && (answer = open.read()) != null; ) {
-        stream.add(json(answer));
-      }
-      open.cancel("left", null);
-      if (!many) {
-        seen.add("response", stream.get(0));
       }
     } catch (StatusException | StatusRuntimeException | GatewayError e) {
-      seen.add("error", failure(GatewayError.of(e)));
+      seen.put("error", failure(GatewayError.of(e)));
     }
     return seen;
   }
 
-  private static BulkEvents bulk(Client client, String call, JsonObject request) throws Exception {
-    if (call.equals("watch_bulk")) {
+  private static BulkEvents bulk(Client client, JsonObject task) throws Exception {
+    JsonObject request = task.getAsJsonObject("request");
+    if (task.get("call").getAsString().equals("watch_bulk")) {
       long after = request.has("afterSequence") ? request.get("afterSequence").getAsLong() : 0;
       return client.watchBulk(request.get("jobId").getAsString(), after);
     }
     List<BulkItem> items = new ArrayList<>();
     for (JsonElement item : request.getAsJsonArray("items")) {
-      items.add((BulkItem) message(BulkItem.getDefaultInstance(), item));
+      items.add(message(BulkItem.getDefaultInstance(), item));
     }
-    return client.sendBulk((BulkHeader) message(BulkHeader.getDefaultInstance(), request.get("header")), items);
+    return client.sendBulk(message(BulkHeader.getDefaultInstance(), request.get("header")), items);
   }
 
   @SuppressWarnings("unchecked")
-  private static MethodDescriptor<Message, Message> method(Client client, String call) throws Exception {
-    String service = call.substring(0, call.indexOf('/'));
-    ServiceDescriptor found = (ServiceDescriptor) Class.forName("io.wecomgw.v1." + service + "Grpc")
-        .getMethod("getServiceDescriptor").invoke(null);
-    return (MethodDescriptor<Message, Message>) found.getMethods().stream()
-        .filter(method -> method.getFullMethodName().equals("wecomgw.v1." + call)).findFirst().get();
+  private static void open(Client client, JsonObject task, List<Object> messages, int take) throws Exception {
+    String[] name = task.get("call").getAsString().split("/");
+    var service = Class.forName("io.wecomgw.v1." + name[0] + "Grpc").getMethod("getServiceDescriptor");
+    var methods = ((ServiceDescriptor) service.invoke(null)).getMethods().stream();
+    var method = (MethodDescriptor<Message, Message>)
+        methods.filter(found -> found.getBareMethodName().equals(name[1])).findFirst().get();
+    CallOptions options = CallOptions.DEFAULT;
+    if (task.has("timeout_ms")) {
+      options = options.withDeadlineAfter(task.get("timeout_ms").getAsLong(), TimeUnit.MILLISECONDS);
+    }
+    var prototype = ((PrototypeMarshaller<Message>) method.getRequestMarshaller()).getMessagePrototype();
+    List<Message> requests = new ArrayList<>();
+    for (JsonElement request : task.getAsJsonArray("requests")) {
+      requests.add(message(prototype, request));
+    }
+    BlockingClientCall<Message, Message> call;
+    if (method.getType() == MethodType.UNARY) {
+      messages.add(json(ClientCalls.blockingUnaryCall(client.channel, method, options, requests.get(0))));
+      return;
+    } else if (method.getType() == MethodType.SERVER_STREAMING) {
+      call = ClientCalls.blockingV2ServerStreamingCall(client.channel, method, options, requests.get(0));
+    } else {
+      call = ClientCalls.blockingBidiStreamingCall(client.channel, method, options);
+      for (Message request : requests) {
+        call.write(request);
+      }
+      call.halfClose();
+    }
+    for (Message answer; messages.size() < take && (answer = call.read()) != null; ) {
+      messages.add(json(answer));
+    }
+    call.cancel("left", null);
   }
 
-  private static Message message(Message prototype, JsonElement json) throws Exception {
+  @SuppressWarnings("unchecked")
+  private static <M extends Message> M message(M prototype, JsonElement json) throws Exception {
     Message.Builder builder = prototype.newBuilderForType();
     JsonFormat.parser().merge(json.toString(), builder);
-    return builder.build();
+    return (M) builder.build();
   }
 
-  private static JsonElement json(MessageOrBuilder message) throws Exception {
+  private static JsonElement json(Message message) throws Exception {
     return JsonParser.parseString(JsonFormat.printer().print(message));
   }
 
   private static Message helper(String name, JsonArray args) {
-    String[] texts = StreamSupport.stream(args.spliterator(), false).map(JsonElement::getAsString).toArray(String[]::new);
+    String[] texts = stream(args).map(JsonElement::getAsString).toArray(String[]::new);
     return switch (name) {
       case "text" -> Contents.text(texts[0]);
       case "markdown" -> Contents.markdown(texts[0]);
@@ -221,33 +214,21 @@ class ConformanceTest {
       case "users" -> Contents.users(texts);
       case "departments" -> Contents.departments(GSON.fromJson(args, Integer[].class));
       case "tags" -> Contents.tags(GSON.fromJson(args, Integer[].class));
-      case "everyone" -> Contents.everyone();
-      default -> throw new AssertionError(name);
+      default -> Contents.everyone();
     };
   }
 
-  private static JsonObject failure(GatewayError error) {
-    JsonObject seen = new JsonObject();
-    seen.addProperty("code", error.code.name());
-    seen.addProperty("message", error.getMessage());
-    seen.addProperty("reason", error.reason);
-    seen.addProperty("domain", error.domain);
-    seen.add("metadata", GSON.toJsonTree(error.metadata));
-    seen.addProperty("errcode", error.errcode);
-    seen.addProperty("errmsg", error.errmsg);
-    seen.addProperty("retryable", error.retryable);
-    seen.addProperty("request_id", error.requestId);
-    JsonArray violations = new JsonArray();
-    for (FieldViolation violation : error.violations) {
-      JsonObject one = new JsonObject();
-      one.addProperty("field", violation.getField());
-      one.addProperty("description", violation.getDescription());
-      violations.add(one);
-    }
-    seen.add("violations", violations);
-    seen.addProperty("native", error.getCause() != null);
+  private static Map<String, Object> failure(GatewayError error) {
+    var violations = error.violations.stream()
+        .map(v -> Map.of("field", v.getField(), "description", v.getDescription()));
+    var seen = new HashMap<String, Object>(Map.of(
+        "code", error.code.name(), "message", error.getMessage(), "reason", error.reason,
+        "domain", error.domain, "metadata", error.metadata, "errcode", error.errcode,
+        "errmsg", error.errmsg, "retryable", error.retryable, "requestId", error.requestId));
+    seen.put("violations", violations.toList());
+    seen.put("native", error.getCause() != null);
     if (error.retryAfter != null) {
-      seen.addProperty("retry_after_ms", error.retryAfter.toMillis());
+      seen.put("retryAfterMs", error.retryAfter.toMillis());
     }
     return seen;
   }

@@ -1,0 +1,99 @@
+//! What a runner reports, in one form for every language.
+
+use prost_reflect::MessageDescriptor;
+use serde_json::{Map, Value, json};
+
+use super::contract;
+
+/// Names that hold people's keys: what is in them is left as it is.
+const VERBATIM: &str = "metadata";
+
+/// The helpers that make recipients; the others make contents.
+const RECIPIENTS: [&str; 4] = ["users", "departments", "tags", "everyone"];
+
+/// An outcome with `messages` as `response` where there is one, and as `stream`, and with the
+/// fields of an error in one spelling.
+pub(crate) fn read(outcome: &str, task: &Value) -> Value {
+    let mut outcome: Value = serde_json::from_str(outcome).unwrap();
+    if let Some(messages) = outcome.get_mut("messages").map(Value::take) {
+        // A list that stayed empty is null in some languages.
+        let messages = messages.as_array().cloned().unwrap_or_default();
+        let messages: Vec<Value> = messages.iter().map(|one| to_json(one, task)).collect();
+        if let [one] = &messages[..] {
+            outcome["response"] = one.clone();
+        }
+        outcome["stream"] = json!(messages);
+    }
+    if let Some(error) = outcome.get_mut("error") {
+        *error = snake_case(error);
+        error["code"] = json!(upper_case(error["code"].as_str().unwrap_or_default()));
+    }
+    outcome
+}
+
+/// Turns the messages of a task into lists of bytes, for a language whose protobuf has no JSON.
+pub(crate) fn to_bytes(task: &mut Value) {
+    let call = task["call"].as_str().unwrap_or_default().to_owned();
+    if call == "send_bulk" {
+        let request = &mut task["request"];
+        as_bytes(&mut request["header"], contract::message("BulkHeader"));
+        for item in request["items"].as_array_mut().unwrap() {
+            as_bytes(item, contract::message("BulkItem"));
+        }
+    }
+    if let Some(method) = contract::method(&format!("/wecomgw.v1.{call}")) {
+        for request in task["requests"].as_array_mut().into_iter().flatten() {
+            as_bytes(request, method.input());
+        }
+    }
+}
+
+fn as_bytes(message: &mut Value, of: MessageDescriptor) {
+    *message = json!(contract::from_json(of, message).to_vec());
+}
+
+fn to_json(message: &Value, task: &Value) -> Value {
+    let Value::Array(bytes) = message else {
+        return message.clone();
+    };
+    let bytes = bytes.iter().map(|byte| byte.as_u64().unwrap() as u8);
+    let helper = task["helper"].as_str().unwrap_or_default();
+    let of = match task["call"].as_str().unwrap() {
+        "helper" if RECIPIENTS.contains(&helper) => contract::message("Recipients"),
+        "helper" => contract::message("Content"),
+        "send_bulk" | "watch_bulk" => contract::message("BulkEvent"),
+        call => contract::method(&format!("/wecomgw.v1.{call}"))
+            .unwrap()
+            .output(),
+    };
+    contract::to_json(of, &bytes.collect::<Vec<u8>>())
+}
+
+/// `retryAfterMs`, `RetryAfterMs` and `retry_after_ms` are one name.
+fn snake_case(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| match name.to_lowercase().as_str() {
+                VERBATIM => (VERBATIM.to_owned(), value.clone()),
+                _ => (upper_case(name).to_lowercase(), snake_case(value)),
+            };
+            json!(fields.iter().map(field).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => items.iter().map(snake_case).collect(),
+        other => other.clone(),
+    }
+}
+
+/// `DeadlineExceeded` as `DEADLINE_EXCEEDED`, which stays as it is.
+fn upper_case(name: &str) -> String {
+    let mut upper = String::new();
+    let mut before = '_';
+    for letter in name.chars() {
+        if letter.is_uppercase() && before.is_lowercase() {
+            upper.push('_');
+        }
+        upper.extend(letter.to_uppercase());
+        before = letter;
+    }
+    upper
+}
