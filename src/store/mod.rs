@@ -20,7 +20,7 @@ mod requests;
 mod settings;
 mod sqlite;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 
 pub use error::{Error, Result};

@@ -4,7 +4,7 @@ mod equal;
 mod jobs;
 mod logins;
 #[path = "../../tests/support/postgres.rs"]
-mod postgres;
+pub(crate) mod postgres;
 mod server;
 mod tokens;
 

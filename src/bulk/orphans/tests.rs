@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bulk::Metrics;
+use crate::store::tests::postgres;
 use crate::store::{Items, NewBatch, NewJob, Outcome, Settings};
 
 const NOW: i64 = 1_790_000_000_000;
