@@ -1,7 +1,7 @@
 """Measures what a call costs a client: `bench.py LANGUAGE...`, after `make clients`.
 
 CPU time of `many_calls` with many calls less that with few, by the calls between: neither the
-start of the process nor the warming up counts. The Rust client is a debug build, as `make clients` leaves it."""
+start of the process nor the warming up counts; the median of three rounds. The Rust client is a debug build, as `make clients` leaves it."""
 
 import json
 import os
@@ -9,10 +9,11 @@ import resource
 import subprocess
 import sys
 import urllib.request
+from statistics import median
 
 from programs import CLIENTS, ROOT, command
 
-FEW, MANY = 500, 2500
+FEW, MANY, ROUNDS = 500, 2500, 3
 
 
 def cpu_seconds(start: list[str], language: str, env: dict, calls: int) -> float:
@@ -32,6 +33,7 @@ with subprocess.Popen(
         begin.add_header("content-type", "application/json")
         connect = json.loads(urllib.request.urlopen(begin).read())["connect"]
         env = os.environ | {"WECOMGW_ADDRESS": connect["address"], "WECOMGW_TOKEN": connect["token"], "PYTHONPATH": "src"}
-        few, many = (cpu_seconds(start, language, env, calls) for calls in (FEW, MANY))
-        print(f"{language:11} {(many - few) / (MANY - FEW) * 1e6:6.0f} us of CPU a call")
+        rounds = [[cpu_seconds(start, language, env, calls) for calls in (FEW, MANY)] for _ in range(ROUNDS)]
+        cost = median(many - few for few, many in rounds) / (MANY - FEW)
+        print(f"{language:11} {cost * 1e6:6.0f} us of CPU a call")
     server.stdin.close()

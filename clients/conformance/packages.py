@@ -1,6 +1,7 @@
 """Builds the package of each client and installs it where nothing else of ours is: a wheel in a
-new environment, a tarball in a new folder, a jar, a crate as it would be published, a Go module
-by `replace`. `examples.py --packages` then runs the example there."""
+new environment, a tarball in a new folder, a jar by its coordinates from a repository of its own,
+a crate as it would be published, a Go module by `replace`. `examples.py --packages` then runs the
+example there."""
 
 import os
 import shutil
@@ -58,16 +59,45 @@ def go() -> tuple[list[str], Path]:
     return ["./send_text"], out
 
 
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>example</groupId>
+  <artifactId>example</artifactId>
+  <version>1</version>
+  <properties>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+    <maven.compiler.source>17</maven.compiler.source>
+    <maven.compiler.target>17</maven.compiler.target>
+  </properties>
+  <repositories>
+    <repository><id>packages</id><url>file://{repository}</url></repository>
+  </repositories>
+  <dependencies>
+    <dependency><groupId>io.wecomgw</groupId><artifactId>wecomgw-client</artifactId><version>{version}</version></dependency>
+  </dependencies>
+</project>
+"""
+
+
 def java() -> tuple[list[str], Path]:
     out = folder("java")
-    run("mvn", "--batch-mode", "--quiet", "-DskipTests", "package",
-        "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath",
-        "-DincludeScope=runtime", f"-Dmdep.outputFile={out}/classpath", cwd=CLIENTS / "java")  # fmt: skip
-    shutil.copy(CLIENTS / f"java/target/wecomgw-client-{VERSION}.jar", out)
-    path = f"wecomgw-client-{VERSION}.jar:{(out / 'classpath').read_text().strip()}"
-    source = CLIENTS / "java/src/test/java/io/wecomgw/examples/SendText.java"
-    run("javac", "-cp", path, "-d", "classes", source, cwd=out)
-    return ["java", "-cp", f"classes:{path}", "io.wecomgw.examples.SendText"], out
+    repository = out / "repository"
+    plugins = "org.apache.maven.plugins:maven-"
+    maven = ["mvn", "--batch-mode", "--quiet"]
+    # A cache apart: no client that was installed before can stand in for this one. Kept, since
+    # filling it anew takes a minute.
+    cache = ROOT / "target/maven"
+    shutil.rmtree(cache / "io/wecomgw", ignore_errors=True)
+    run(*maven, "-Dmaven.test.skip=true", "package", f"{plugins}deploy-plugin:3.1.4:deploy",
+        f"-DaltDeploymentRepository=packages::file://{repository}", cwd=CLIENTS / "java")  # fmt: skip
+    (out / "pom.xml").write_text(POM.format(repository=repository, version=VERSION))
+    sources = out / "src/main/java/io/wecomgw/examples"
+    sources.mkdir(parents=True)
+    shutil.copy(CLIENTS / "java/src/test/java/io/wecomgw/examples/SendText.java", sources)
+    run(*maven, f"-Dmaven.repo.local={cache}", "compile", f"{plugins}dependency-plugin:3.6.1:build-classpath",
+        f"-Dmdep.outputFile={out}/classpath", cwd=out)  # fmt: skip
+    path = f"target/classes:{(out / 'classpath').read_text().strip()}"
+    return ["java", "-cp", path, "io.wecomgw.examples.SendText"], out
 
 
 def rust() -> tuple[list[str], Path]:
