@@ -267,7 +267,7 @@ impl Gateway {
 
         let reload_metrics = reload::Metrics::register(&mut registry);
         let last = CancellationToken::new();
-        let server_metrics = server::Metrics::register(&mut registry);
+        let server_metrics = server::Metrics::register(&mut registry, &grpc);
         let drain_accept = grpc.drain_accept;
         let server = server::Server::bind(grpc, server_metrics).context("section [grpc]")?;
         if let Some(tls) = server.tls() {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
+use opentelemetry::context::FutureExt as _;
 use prost::Message as _;
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
@@ -97,12 +98,14 @@ impl CodeExchange {
             return answer.clone();
         }
         let this = self.clone();
-        let task = self.0.tasks.spawn(async move {
+        let drive = async move {
             // However it ends, by a panic too, the next equal login begins anew.
             let _guard = Guard(&this.0.running, fingerprint);
             let deadline = Instant::now() + LONGEST;
             this.drive(&brought, &client, &get, deadline).await
-        });
+        };
+        // In the trace of the call that began it.
+        let task = self.0.tasks.spawn(drive.with_current_context());
         let answer = async move {
             task.await
                 .unwrap_or_else(|_| Err(status::internal("the login was aborted")))

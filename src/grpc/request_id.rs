@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
+use opentelemetry::context::FutureExt as _;
 use prost::Message as _;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -159,7 +160,7 @@ impl RequestIds {
                     .take()
                     .ok_or_else(|| status::internal("a send began twice"))?;
                 let (ids, its_key) = (self.clone(), key.clone());
-                let task = self.0.tasks.spawn(async move {
+                let drive = async move {
                     // Made here: a task that a dying runtime drops unstarted must not
                     // reach for the lock that is held while it is spawned.
                     let entry = Entry { ids, key: its_key };
@@ -167,7 +168,9 @@ impl RequestIds {
                         .ids
                         .drive(&entry.key, fingerprint, client, send, deadline)
                         .await
-                });
+                };
+                // In the trace of the call that began it.
+                let task = self.0.tasks.spawn(drive.with_current_context());
                 let answer = async move {
                     task.await
                         .unwrap_or_else(|_| Err(status::internal("the send was aborted")))

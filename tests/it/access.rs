@@ -5,7 +5,7 @@ use tonic::{Code, Request};
 use wecomgw::gateway::{Config, DEFAULTS, Gateway};
 use wecomgw::grpc::pb;
 
-use super::harness::{API_TOKEN, SandboxHandle, World, text_to, verdict};
+use super::harness::{API_TOKEN, Process, SandboxHandle, World, text_to, verdict};
 
 fn callers() -> String {
     use sha2::Digest as _;
@@ -156,6 +156,47 @@ async fn a_caller_cannot_be_given_what_does_not_exist() {
     }
 }
 
+/// Runs a command of this user, without the rights by which root looks into every process.
+fn without_rights() -> &'static [&'static str] {
+    match rustix::process::geteuid().is_root() {
+        true => &["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
+        false => &["env"],
+    }
+}
+
+fn run_without_rights(command: &[&str]) -> std::process::Command {
+    let by = without_rights();
+    let mut run = std::process::Command::new(by[0]);
+    run.args(&by[1..]).args(command);
+    run
+}
+
+/// What such a command finds in a file of a process.
+fn peek(process: u32, file: &str) -> std::process::Output {
+    let path = format!("/proc/{process}/{file}");
+    run_without_rights(&["cat", &path]).output().unwrap()
+}
+
+#[tokio::test]
+async fn the_memory_of_the_process_is_for_nobody_and_leaves_no_core() {
+    let sandbox = SandboxHandle::start().await;
+    let process = Process::start_by(without_rights(), &sandbox.url).await;
+    let limits = String::from_utf8(peek(process.id(), "limits").stdout).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<&str> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{limits}");
+    assert!(!peek(process.id(), "environ").status.success());
+    process.kill();
+    // Into a process that does not forbid it, the same reader sees; soon, once it is itself.
+    let mut open = run_without_rights(&["sleep", "60"]).spawn().unwrap();
+    let seen = (0..100).any(|_| peek(open.id(), "environ").status.success());
+    open.kill().unwrap();
+    open.wait().unwrap();
+    assert!(seen);
+}
+
 /// A CA, and what it signs.
 pub(super) struct Pki {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
@@ -174,11 +215,23 @@ impl Pki {
 
     /// Certificate and key of a leaf with these names.
     pub(super) fn leaf(&self, names: Vec<rcgen::SanType>, common_name: &str) -> (String, String) {
-        let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new([]).unwrap();
         params.subject_alt_names = names;
         let subject = &mut params.distinguished_name;
         subject.push(rcgen::DnType::CommonName, common_name);
+        self.sign(params)
+    }
+
+    /// The same, good until that year begins.
+    pub(super) fn leaf_until(&self, names: Vec<rcgen::SanType>, year: i32) -> (String, String) {
+        let mut params = rcgen::CertificateParams::new([]).unwrap();
+        params.subject_alt_names = names;
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: rcgen::CertificateParams) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         (certificate, key.serialize_pem())
     }

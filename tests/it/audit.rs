@@ -1,5 +1,6 @@
 //! The audit: who changed what, one record each.
 
+use prost_types::method_options::IdempotencyLevel::NoSideEffects;
 use serde_json::Value;
 use sha2::Digest as _;
 use tonic::Request;
@@ -7,6 +8,7 @@ use wecomgw::grpc::pb;
 use wecomgw::grpc::pb::app_chat_service_client::AppChatServiceClient;
 use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 
+use super::dynamic::methods;
 use super::harness::{API_TOKEN, SandboxHandle, World, audit_log, text_to};
 
 fn with<T>(message: T, token: Option<&str>) -> Request<T> {
@@ -21,11 +23,12 @@ fn with<T>(message: T, token: Option<&str>) -> Request<T> {
 /// Where the calls of this test come from, since all tests write into one log.
 const PEER: [u8; 4] = [127, 0, 0, 77];
 
-/// The records of its calls, in their order.
-fn records() -> Vec<Value> {
+/// The records of the calls from an address, in their order.
+fn records(address: [u8; 4]) -> Vec<Value> {
+    let address = format!("{}:", std::net::Ipv4Addr::from(address));
     let lines = audit_log().into_iter().filter(|line| {
         let peer = line["peer"].as_str().unwrap_or_default();
-        peer.starts_with("127.0.0.77:")
+        peer.starts_with(&address)
     });
     lines.collect()
 }
@@ -69,7 +72,7 @@ async fn each_call_that_changes_something_is_recorded_once() {
         .get_send_statistics(with(pb::GetSendStatisticsRequest::default(), token))
         .await;
 
-    let records = records();
+    let records = records(PEER);
     let found: Vec<_> = records
         .iter()
         .map(|record| {
@@ -114,5 +117,49 @@ async fn each_call_that_changes_something_is_recorded_once() {
     let text = serde_json::to_string(&records).unwrap();
     assert!(!text.contains(body) && !text.contains("zhangsan"), "{text}");
     assert!(records.iter().all(|record| record["dur_ms"].is_number()));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn every_rpc_that_changes_something_is_recorded_allowed_or_refused() {
+    const PEER: [u8; 4] = [127, 0, 0, 78];
+    let digest = hex::encode(sha2::Sha256::digest(API_TOKEN));
+    let overlay = format!(
+        "[[callers]]\nname = \"audited\"\ntoken_sha256 = \"{digest}\"\n\
+         permissions = [\"*\", \"AuthService/GetAccessToken\"]\napps = [\"youxiao\"]\n"
+    );
+    let world = World::start_with(SandboxHandle::start().await, &overlay).await;
+    let bearer = format!("Bearer {API_TOKEN}");
+    let mut count = 0;
+    for method in methods() {
+        let name = method.full_name().to_owned();
+        let options = method.method_descriptor_proto().options.clone();
+        let changes = options.unwrap_or_default().idempotency_level() != NoSideEffects;
+        // What it answers is told by other tests: the second is let in, and asks for nothing.
+        for authorization in [None, Some(bearer.as_str())] {
+            let before = records(PEER).len();
+            let channel = world.channel_from(PEER.into());
+            let answer = super::deny::call(channel, &method, authorization, Vec::new()).await;
+            let records = records(PEER);
+            assert_eq!(records.len() - before, usize::from(changes), "{name}");
+            count += records.len() - before;
+            let Some(record) = records.get(before) else {
+                continue;
+            };
+            let rpc = format!("{}/{}", method.parent_service().full_name(), method.name());
+            assert_eq!(record["rpc"], rpc);
+            assert_eq!(
+                record["caller"] == "audited",
+                authorization.is_some(),
+                "{record}"
+            );
+            assert_eq!(
+                record["code"] == "OK",
+                answer.is_ok(),
+                "{record} {answer:?}"
+            );
+        }
+    }
+    assert!(count > 20, "{count}");
     world.stop().await;
 }

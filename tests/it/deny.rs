@@ -69,7 +69,8 @@ async fn methods(world: &World, authorization: &str) -> Vec<MethodDescriptor> {
         .collect()
 }
 
-async fn call(
+/// One call with one message, whatever the RPC is.
+pub(crate) async fn call(
     channel: Watched,
     method: &MethodDescriptor,
     authorization: Option<&str>,

@@ -350,20 +350,23 @@ impl Drop for Child {
 
 impl Process {
     pub(crate) async fn start(sandbox: &SandboxHandle) -> Self {
+        Self::start_by(&[], &sandbox.url).await
+    }
+
+    /// Started by a command that becomes it, such as `env A=B`, and with WeCom at `url`.
+    pub(crate) async fn start_by(by: &[&str], url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap();
-        let settings = base_settings(&sandbox.url, folder.path()).replacen(
-            "127.0.0.1:0",
-            &port.to_string(),
-            1,
-        );
+        let settings =
+            base_settings(url, folder.path()).replacen("127.0.0.1:0", &port.to_string(), 1);
         let path = folder.path().join("wecomgw.toml");
         std::fs::write(&path, settings).unwrap();
-        let child = std::process::Command::new(env!("CARGO_BIN_EXE_wecomgw"))
-            .args(["serve", "--config"])
+        let command = [by, &[env!("CARGO_BIN_EXE_wecomgw"), "serve", "--config"]].concat();
+        let child = std::process::Command::new(command[0])
+            .args(&command[1..])
             .arg(&path)
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()

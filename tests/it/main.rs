@@ -31,6 +31,7 @@ mod overload;
 mod postgres;
 mod request_id;
 mod rotation;
+mod series;
 mod store_away;
 mod trace;
 mod update;

@@ -20,7 +20,7 @@ use wecomgw::grpc::pb::message_service_client::MessageServiceClient;
 use wecomgw::sandbox;
 
 use super::access::Pki;
-use super::harness::{APP, SandboxHandle, World, text_to};
+use super::harness::{APP, SandboxHandle, World, text_to, verdict};
 
 /// A new content is live this soon after the flip: the bar.
 const LIVE: Duration = Duration::from_secs(10);
@@ -206,5 +206,65 @@ async fn secrets_are_replaced_under_calls_and_no_call_fails() {
     stop.store(true, Ordering::SeqCst);
     caller.await.expect("no call failed");
     assert!(calls.load(Ordering::SeqCst) > 20);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn session_keys_are_replaced_and_nobody_is_logged_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second, third] = [1, 2, 3].map(|seed| {
+        let file = super::auth::key_file(folder.path(), seed);
+        std::fs::read_to_string(file).unwrap()
+    });
+    let mount = Mount::new(&[("active.pem", &first), ("other.pem", &second)]);
+    let overlay = format!(
+        "[reload]\ninterval = \"50ms\"\n[login]\nsigning_key_files = [\"{}\", \"{}\"]\n",
+        mount.path("active.pem"),
+        mount.path("other.pem")
+    );
+    let world = World::start_with(SandboxHandle::start().await, &overlay).await;
+    let reloaded = async |result: &str, count: u32| {
+        let labels = format!("name=\"session_keys\",result=\"{result}\"");
+        counted(
+            &world,
+            &format!("wecomgw_secret_reload_total{{{labels}}} {count}"),
+        )
+        .await;
+    };
+    let by_first = super::auth::log_in(&world).await;
+    mount.flip("..2", &[("active.pem", &second), ("other.pem", &first)]);
+    reloaded("ok", 1).await;
+    let by_second = super::auth::log_in(&world).await;
+    for token in [&by_first, &by_second] {
+        super::auth::verify(&world, token).await.unwrap();
+    }
+    mount.flip("..3", &[("active.pem", &second), ("other.pem", &third)]);
+    reloaded("ok", 2).await;
+    let status = super::auth::verify(&world, &by_first).await.unwrap_err();
+    assert_eq!(verdict(&status).1, "SESSION_INVALID");
+    // A broken file keeps the keys.
+    mount.flip("..4", &[("active.pem", "broken"), ("other.pem", &third)]);
+    reloaded("failed", 1).await;
+    super::auth::verify(&world, &by_second).await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_certificate_is_told_and_changes_with_it() {
+    let pki = Pki::new();
+    let name = || vec![rcgen::SanType::DnsName("gateway.test".try_into().unwrap())];
+    let (first, second) = (pki.leaf(name(), "x"), pki.leaf_until(name(), 2040));
+    let tls = Mount::new(&[("tls.crt", &first.0), ("tls.key", &first.1)]);
+    let overlay = format!(
+        "[reload]\ninterval = \"50ms\"\n[grpc]\ntls_cert_file = \"{}\"\ntls_key_file = \"{}\"\n",
+        tls.path("tls.crt"),
+        tls.path("tls.key")
+    );
+    let world = World::start_with(SandboxHandle::start().await, &overlay).await;
+    // 4096-01-01, which is what rcgen takes for never.
+    counted(&world, "\nwecomgw_tls_not_after_seconds 67090118400\n").await;
+    tls.flip("..2", &[("tls.crt", &second.0), ("tls.key", &second.1)]);
+    // 2040-01-01
+    counted(&world, "\nwecomgw_tls_not_after_seconds 2208988800\n").await;
     world.stop().await;
 }

@@ -73,6 +73,10 @@ async fn a_collector_sees_the_call_in_its_callers_trace_and_no_secret() {
         .send_message(send("nobody", Some("01")))
         .await
         .unwrap_err();
+    // This one goes on when its caller leaves, and belongs to the trace nonetheless.
+    let mut kept = send("zhangsan", Some("01"));
+    kept.get_mut().request_id = "traced-1".to_owned();
+    messages.send_message(kept).await.unwrap();
     // Neither that of a trace which its caller does not keep, nor one of our own at ratio 0.
     messages
         .send_message(send("zhangsan", Some("00")))
@@ -90,8 +94,8 @@ async fn a_collector_sees_the_call_in_its_callers_trace_and_no_secret() {
         format!("{:?}", found.and_then(|found| found.value.clone()))
     };
     let servers: Vec<&Span> = spans.iter().filter(|span| span.kind == 2).collect();
-    assert_eq!(servers.len(), 2, "{spans:?}");
-    for (server, code) in servers.iter().zip(["OK", "INVALID_ARGUMENT"]) {
+    assert_eq!(servers.len(), 3, "{spans:?}");
+    for (server, code) in servers.iter().zip(["OK", "INVALID_ARGUMENT", "OK"]) {
         assert_eq!(server.name, "wecomgw.v1.MessageService/SendMessage");
         assert_eq!(hex::encode(&server.trace_id), TRACE);
         assert_eq!(hex::encode(&server.parent_span_id), PARENT);
@@ -119,6 +123,6 @@ async fn a_collector_sees_the_call_in_its_callers_trace_and_no_secret() {
         .into_iter()
         .filter(|record| record["caller"] == "traced");
     let traces: Vec<bool> = records.map(|record| record["trace_id"] == TRACE).collect();
-    assert_eq!(traces, [true, true, true, false]);
+    assert_eq!(traces, [true, true, true, true, false]);
     server.abort();
 }

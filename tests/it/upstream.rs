@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -10,12 +11,17 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::harness::{SandboxHandle, World, text_to};
+use tokio_util::sync::CancellationToken;
+use wecomgw::grpc::pb::GetAccessTokenRequest;
+use wecomgw::sandbox;
+
+use super::harness::{Process, SandboxHandle, World, text_to, verdict};
 
 /// Hands requests on to the sandbox, the request line rewritten.
 struct Relay {
     address: String,
     requests: Arc<AtomicUsize>,
+    gone: CancellationToken,
 }
 
 impl Relay {
@@ -24,16 +30,27 @@ impl Relay {
         tls: Option<TlsAcceptor>,
         rewrite: fn(&str) -> String,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", sandbox, tls, rewrite).await
+    }
+
+    async fn start_at(
+        address: &str,
+        sandbox: &SandboxHandle,
+        tls: Option<TlsAcceptor>,
+        rewrite: fn(&str) -> String,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(AtomicUsize::new(0));
+        let gone = CancellationToken::new();
         let target = sandbox.url.trim_start_matches("http://").to_owned();
         let count = requests.clone();
-        tokio::spawn(async move {
+        let end = gone.clone();
+        let serve = async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (tls, target, count) = (tls.clone(), target.clone(), count.clone());
-                tokio::spawn(async move {
+                let relay = async move {
                     // A client that goes away ends its relay.
                     let _ = match tls {
                         Some(tls) => {
@@ -41,10 +58,16 @@ impl Relay {
                         }
                         None => relay(stream, &target, rewrite, &count).await,
                     };
-                });
+                };
+                tokio::spawn(end.clone().run_until_cancelled_owned(relay));
             }
-        });
-        Self { address, requests }
+        };
+        tokio::spawn(gone.clone().run_until_cancelled_owned(serve));
+        Self {
+            address,
+            requests,
+            gone,
+        }
     }
 
     fn requests(&self) -> usize {
@@ -243,4 +266,129 @@ async fn over_https_a_proxy_sees_the_name_of_wecom_and_nothing_more() {
         assert!(credentials && !head.contains("cgi-bin"), "{head}");
     }
     world.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_of_ipv6_is_written_in_brackets() {
+    let demo = sandbox::Settings::demo("[::1]:0".parse().unwrap());
+    let sandbox = SandboxHandle::start_with(demo).await;
+    assert!(sandbox.url.starts_with("http://[::1]:"), "{}", sandbox.url);
+    let world = World::start_with(sandbox, "").await;
+    let send = text_to("zhangsan", "over IPv6");
+    world.messages().send_message(send).await.unwrap();
+    assert_eq!(world.sandbox.messages().await.len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_unavailable() {
+    let overlay = "[wecom]\nbase_url = \"http://wecom.invalid\"\ninsecure_http = true\n";
+    let world = World::start_with(SandboxHandle::start().await, overlay).await;
+    let mut send = tonic::Request::new(text_to("zhangsan", "to nowhere"));
+    send.set_timeout(Duration::from_secs(3));
+    let status = world.messages().send_message(send).await.unwrap_err();
+    let unreachable = (tonic::Code::Unavailable, "WECOM_UNREACHABLE".to_owned());
+    assert_eq!(verdict(&status), unreachable);
+    world.stop().await;
+}
+
+/// The bar: a new address behind a name is used so soon.
+const MOVED: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+#[ignore = "as root: it puts a file in the place of /etc/hosts, for one process"]
+#[expect(
+    clippy::disallowed_macros,
+    reason = "a figure for docs/RELIABILITY.md, seen with --nocapture"
+)]
+async fn a_name_that_moves_is_followed() {
+    let sandbox = SandboxHandle::start().await;
+    let old = Relay::start_at("127.0.0.2:0", &sandbox, None, str::to_owned).await;
+    let port = old.address.rsplit(':').next().unwrap();
+    let new = format!("127.0.0.3:{port}");
+    let new = Relay::start_at(&new, &sandbox, None, str::to_owned).await;
+    let hosts = tempfile::NamedTempFile::new().unwrap();
+    let point_to = |address: &str| {
+        let line = format!("127.0.0.1 localhost\n{address} wecom.localhost\n");
+        std::fs::write(hosts.path(), line).unwrap();
+    };
+    point_to("127.0.0.2");
+    let mount = format!(
+        "mount --bind {} /etc/hosts && exec \"$@\"",
+        hosts.path().display()
+    );
+    let by = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
+    let url = format!("http://wecom.localhost:{port}");
+    let by = [&by[..], &["env", "WECOMGW_WECOM__INSECURE_HTTP=true"]].concat();
+    let process = Process::start_by(&by, &url).await;
+    let mut messages = process.messages();
+    let mut send = async || messages.send_message(text_to("zhangsan", "hello")).await;
+    send().await.unwrap();
+    assert!(old.requests() >= 2 && new.requests() == 0);
+    point_to("127.0.0.3");
+    old.gone.cancel();
+    let begun = tokio::time::Instant::now();
+    while send().await.is_err() {
+        assert!(begun.elapsed() < MOVED);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("followed after {:?}", begun.elapsed());
+    assert!(new.requests() >= 1);
+    process.kill();
+}
+
+/// Shifts the wall clock of a process by a file that libfaketime reads; the monotonic
+/// clock goes on.
+#[tokio::test]
+#[ignore = "needs Debian's package libfaketime"]
+async fn a_wall_clock_that_jumps_an_hour_changes_nothing() {
+    const LIBRARY: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+    let sandbox = SandboxHandle::start().await;
+    let shift = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(shift.path(), "+0").unwrap();
+    let by = [
+        "env".to_owned(),
+        format!("LD_PRELOAD={LIBRARY}"),
+        format!("FAKETIME_TIMESTAMP_FILE={}", shift.path().display()),
+        "FAKETIME_NO_CACHE=1".to_owned(),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+    ];
+    let by: Vec<&str> = by.iter().map(String::as_str).collect();
+    let process = Process::start_by(&by, &sandbox.url).await;
+    let mut messages = process.messages();
+    let mut auth = process.auth();
+    // What the process takes for now.
+    let mut clock = async || {
+        let request: GetAccessTokenRequest =
+            super::harness::example("GetAccessTokenRequest", "get_access_token");
+        let reply = auth.get_access_token(request).await.unwrap().into_inner();
+        reply.expires_at.unwrap().seconds
+    };
+    let mut sent = 0;
+    let mut send = async || {
+        for _ in 0..50 {
+            let user = format!("nobody{sent}");
+            sent += 1;
+            // Nobody of that name is there, which WeCom says with a good token only.
+            let status = messages
+                .send_message(text_to(&user, "tick"))
+                .await
+                .unwrap_err();
+            assert_eq!(verdict(&status).1, "ALL_RECIPIENTS_INVALID", "{status:?}");
+        }
+    };
+    send().await;
+    let fetched = sandbox.calls("gettoken").await.len();
+    let begun = clock().await;
+    for (jump, seconds) in [("+3600", 3600), ("-3600", -3600), ("+0", 0)] {
+        std::fs::write(shift.path(), jump).unwrap();
+        send().await;
+        let now = clock().await;
+        assert!(
+            (begun + seconds..begun + seconds + 60).contains(&now),
+            "{jump}: {begun} {now}"
+        );
+    }
+    assert_eq!(sandbox.calls("gettoken").await.len(), fetched);
+    process.kill();
 }

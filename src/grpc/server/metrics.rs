@@ -6,13 +6,14 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::settings::Settings;
+
 /// Counters of the listener. Cloning shares them; the default is counted by nobody.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     pub(super) connections: Gauge,
     pub(super) refused: Refused,
-    /// Shown with TLS only: there is no time that would say "never".
-    not_after: Family<NoLabels, Gauge>,
+    not_after: Gauge,
 }
 
 /// `wecomgw_connections_refused_total`, one counter per reason, resolved once.
@@ -29,19 +30,16 @@ struct Labels {
     reason: &'static str,
 }
 
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct NoLabels {}
-
 impl Metrics {
     /// Tells the end of the certificate that serves, in Unix time.
     pub(super) fn tls_ends_at(&self, not_after: i64) {
-        self.not_after.get_or_create(&NoLabels {}).set(not_after);
+        self.not_after.set(not_after);
     }
 
     /// Counters registered as `wecomgw_connections`, `wecomgw_connections_refused_total` and
     /// `wecomgw_tls_not_after_seconds`.
     #[must_use]
-    pub fn register(registry: &mut Registry) -> Self {
+    pub fn register(registry: &mut Registry, settings: &Settings) -> Self {
         let connections = Gauge::default();
         registry.register(
             "wecomgw_connections",
@@ -54,13 +52,16 @@ impl Metrics {
             "gRPC connections closed before their first call",
             family.clone(),
         );
-        let not_after = Family::<NoLabels, Gauge>::default();
-        registry.register_with_unit(
-            "wecomgw_tls_not_after",
-            "Unix time at which the certificate of the gRPC port ends",
-            Unit::Seconds,
-            not_after.clone(),
-        );
+        let not_after = Gauge::default();
+        // Without TLS there is none: no time would say "never".
+        if settings.tls_cert_file.is_some() {
+            registry.register_with_unit(
+                "wecomgw_tls_not_after",
+                "Unix time at which the certificate of the gRPC port ends",
+                Unit::Seconds,
+                not_after.clone(),
+            );
+        }
         let reason = |reason| family.get_or_create_owned(&Labels { reason });
         Self {
             connections,

@@ -19,7 +19,7 @@ fn pkcs8(seed: u8) -> Vec<u8> {
 }
 
 /// A file with the key made of one byte.
-pub(super) fn key_file(folder: &Path, seed: u8) -> PathBuf {
+pub(crate) fn key_file(folder: &Path, seed: u8) -> PathBuf {
     let path = folder.join(format!("session-{seed}.pem"));
     let der = STANDARD.encode(pkcs8(seed));
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
@@ -31,7 +31,8 @@ fn keys(files: &[PathBuf]) -> String {
     format!("[login]\nsigning_key_files = {files:?}\n")
 }
 
-async fn log_in(world: &World) -> String {
+/// A session token.
+pub(crate) async fn log_in(world: &World) -> String {
     let login = ANYONE.walk(world, "zhangsan").await;
     ANYONE.login(world, &login).await.unwrap().session_token
 }
