@@ -25,13 +25,15 @@ pub use upload::bulk_upload;
 
 /// The app that everything is sent by.
 const AGENT_ID: u32 = 1_000_002;
-/// Words that the gateway itself writes into contents: the kinds of template cards.
-const OWN_WORDS: [&str; 5] = [
+/// Words that the gateway itself writes into contents: kinds of cards, colours of buttons.
+const OWN_WORDS: [&str; 7] = [
     "text_notice",
     "news_notice",
     "button_interaction",
     "vote_interaction",
     "multiple_interaction",
+    "blue",
+    "red",
 ];
 
 static POOL: LazyLock<DescriptorPool> =
