@@ -272,7 +272,6 @@ async fn each_bad_request_is_refused_as_its_row_says_and_reaches_nobody() {
         failures.join("\n")
     );
     assert_eq!(arrivals(&world).await, before, "something reached WeCom");
-    println!("{} rows", rows.len());
     every_rule_was_broken(&told);
     world.stop().await;
 }

@@ -68,7 +68,6 @@ async fn each_string_of_each_request_must_be_utf8() {
         }
     }
     assert!(count > 300, "{count} strings: is the contract read?");
-    println!("{count} strings");
     assert_eq!(arrivals(&world).await, 0);
     world.stop().await;
 }
@@ -168,11 +167,14 @@ fn bad_text() -> Body {
     frame(0, 9, &field(1, super::APP.as_bytes()))
 }
 
+/// A name, headers, a body; the HTTP status and the gRPC code that must come of them.
+type ByHand<'a> = (&'a str, Vec<(&'a str, &'a str)>, Body, u16, Code);
+
 #[tokio::test]
 async fn frames_and_headers_that_are_none_are_refused() {
     let world = world().await;
     let long = "x".repeat(20_000);
-    let rows: Vec<(&str, Vec<(&str, &str)>, Body, u16, Code)> = vec![
+    let rows: Vec<ByHand<'_>> = vec![
         (
             "a length of 4 GiB",
             vec![],
