@@ -158,7 +158,10 @@ impl Layer {
             Ok(permit) => entry.permit = Some(permit),
             Err(shed) => {
                 self.0.metrics.shed(shed.reason);
-                return (entry, Err(status::overloaded(shed.retry_after)));
+                return (
+                    entry,
+                    Err(status::overloaded(shed.message(), shed.retry_after)),
+                );
             }
         }
         request.extensions_mut().insert(call);

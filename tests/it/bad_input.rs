@@ -177,7 +177,9 @@ async fn world() -> World {
         )
     };
     let callers = caller("tests", API_TOKEN) + &caller("other", OTHER_TOKEN);
-    World::start_with(SandboxHandle::start().await, &callers).await
+    // More than the 200 calls a second that a caller has.
+    let settings = format!("[grpc]\ncalls_per_second_per_caller = 100000\n{callers}");
+    World::start_with(SandboxHandle::start().await, &settings).await
 }
 
 /// A job that has ended.
