@@ -188,6 +188,9 @@ impl Gateway {
         } = config;
 
         let spans = telemetry::tracer_provider(&telemetry).map_err(anyhow::Error::msg)?;
+        let tracer = spans
+            .as_ref()
+            .map(|spans| spans.tracer(env!("CARGO_PKG_NAME")));
         let mut registry = telemetry::registry();
         let wecom_metrics = wecom::Metrics::default();
         wecom_metrics.register(&mut registry);
@@ -240,7 +243,7 @@ impl Gateway {
         let closing = CancellationToken::new();
         let bulk_metrics = bulk::Metrics::default();
         bulk_metrics.register(&mut registry);
-        let bulk = bulk::Engine::new(store.clone(), &clients, bulk_metrics);
+        let bulk = bulk::Engine::new(store.clone(), &clients, bulk_metrics, tracer.clone());
         let health_state = health::State::new(services.iter().map(String::as_str));
         let routes = routes(
             &services,
@@ -256,9 +259,7 @@ impl Gateway {
             &descriptors,
             grpc.limits(),
             gate::Metrics::register(&mut registry),
-            spans
-                .as_ref()
-                .map(|spans| spans.tracer(env!("CARGO_PKG_NAME"))),
+            tracer,
         );
         let observe = observe::Layer::new(observe::Metrics::register(
             &mut registry,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use opentelemetry_sdk::trace::SdkTracer;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,13 +32,20 @@ struct Inner {
     /// Sequence of the last event of jobs that someone watches here.
     watched: Mutex<HashMap<JobId, watch::Sender<u64>>>,
     metrics: Metrics,
+    /// Where the spans of batches go.
+    tracer: Option<SdkTracer>,
     /// The store's disk failed in the middle of a job: the process must end.
     broken: CancellationToken,
 }
 
 impl Engine {
     /// Over `store`, for the apps of `clients`.
-    pub fn new(store: Store, clients: &[Client], metrics: Metrics) -> Self {
+    pub fn new(
+        store: Store,
+        clients: &[Client],
+        metrics: Metrics,
+        tracer: Option<SdkTracer>,
+    ) -> Self {
         let lanes = clients
             .iter()
             .map(|client| (client.name().to_owned(), Notify::new()));
@@ -47,6 +55,7 @@ impl Engine {
             orphaned: Notify::new(),
             watched: Mutex::default(),
             metrics,
+            tracer,
             broken: CancellationToken::new(),
         }))
     }
@@ -73,6 +82,10 @@ impl Engine {
             tokio::time::sleep(COUNT_INTERVAL).await;
         };
         while shutdown.run_until_cancelled(count()).await.is_some() {}
+    }
+
+    pub(super) fn tracer(&self) -> Option<&SdkTracer> {
+        self.0.tracer.as_ref()
     }
 
     /// Is cancelled when nothing can be trusted to the disk any more.

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use opentelemetry::context::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::call;
 use super::engine::{Engine, now_ms};
 use super::job::{Answer, Dispatcher, Input};
+use super::trace;
 use crate::store::{self, Changes, Committed, JobId, LEASE_LIFE, Lease};
 use crate::wecom::Client;
 
@@ -280,8 +282,11 @@ impl<'a> Held<'a> {
             begun.insert((job.clone(), index));
             let client = self.lane.client.clone();
             let deadline = Instant::now() + CALL_TIMEOUT;
+            let tracer = self.lane.engine.tracer();
+            let context = trace::begin(tracer, client.name(), &job, index);
             self.calls.spawn(async move {
-                let call = AssertUnwindSafe(call::make(&client, &cargo, deadline));
+                let call = call::make(&client, &cargo, deadline).with_context(context);
+                let call = AssertUnwindSafe(call);
                 let answer = call.catch_unwind().await.unwrap_or(Answer::Interrupted);
                 (job, index, answer)
             });

@@ -16,6 +16,7 @@ mod plan;
 mod recall;
 #[cfg(test)]
 mod sim;
+mod trace;
 mod trap;
 mod upload;
 mod watch;

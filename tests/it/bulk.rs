@@ -26,7 +26,7 @@ async fn crowd(count: u32) -> World {
     World::start_with(sandbox, "").await
 }
 
-fn crowd_settings(count: u32) -> Settings {
+pub(crate) fn crowd_settings(count: u32) -> Settings {
     Settings::demo("127.0.0.1:0".parse().unwrap()).with_crowd(count)
 }
 
@@ -66,14 +66,14 @@ fn to_users(user_ids: impl IntoIterator<Item = String>) -> Vec<pb::SendBulkReque
 }
 
 /// A text to the first `count` of the crowd.
-fn upload(text: &str, count: usize) -> Vec<pb::SendBulkRequest> {
+pub(crate) fn upload(text: &str, count: usize) -> Vec<pb::SendBulkRequest> {
     let mut upload = vec![text_header(text)];
     upload.extend(to_users((1..=count).map(user)));
     upload
 }
 
 /// All events of an upload; the job has ended.
-async fn finish(world: &World, upload: Vec<pb::SendBulkRequest>) -> Vec<pb::BulkEvent> {
+pub(crate) async fn finish(world: &World, upload: Vec<pb::SendBulkRequest>) -> Vec<pb::BulkEvent> {
     let events = world.bulk().send_bulk(stream::iter(upload)).await.unwrap();
     let events: Vec<_> = events.into_inner().map(Result::unwrap).collect().await;
     events

@@ -38,19 +38,65 @@ impl TraceService for Collector {
     }
 }
 
+impl Collector {
+    /// Where it listens, until the test ends.
+    fn listen(&self) -> String {
+        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = incoming.local_addr().unwrap();
+        let server = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(self.clone()))
+            .serve_with_incoming(incoming);
+        tokio::spawn(server);
+        format!("http://{address}")
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn attribute(span: &Span, key: &str) -> String {
+    let mut attributes = span.attributes.iter();
+    let found = attributes.find(|attribute| attribute.key == key);
+    format!("{:?}", found.and_then(|found| found.value.clone()))
+}
+
+#[tokio::test]
+async fn a_batch_begins_a_trace_and_names_its_job() {
+    let collector = Collector::default();
+    let overlay = format!(
+        "[telemetry]\notlp_endpoint = \"{}\"\notlp_sample_ratio = 1.0\n",
+        collector.listen()
+    );
+    let sandbox = SandboxHandle::start_with(super::bulk::crowd_settings(1001)).await;
+    let world = World::start_with(sandbox, &overlay).await;
+    let events = super::bulk::finish(&world, super::bulk::upload("Lunch is ready", 1001)).await;
+    world.stop().await;
+
+    let spans = collector.spans();
+    let named =
+        |name: &str| -> Vec<&Span> { spans.iter().filter(|span| span.name == name).collect() };
+    let [call] = named("wecomgw.v1.BulkService/SendBulk")[..] else {
+        panic!("{spans:?}");
+    };
+    assert!(attribute(call, "wecomgw.job").contains(&events[0].job_id));
+    let batches = named("bulk batch");
+    assert_eq!(batches.len(), 2, "{spans:?}");
+    for batch in batches {
+        assert!(batch.parent_span_id.is_empty() && batch.trace_id != call.trace_id);
+        assert!(attribute(batch, "wecomgw.job").contains(&events[0].job_id));
+        let mut below = named("message/send").into_iter();
+        assert!(below.any(|span| span.parent_span_id == batch.span_id));
+    }
+}
+
 #[tokio::test]
 async fn a_collector_sees_the_call_in_its_callers_trace_and_no_secret() {
     let collector = Collector::default();
-    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = incoming.local_addr().unwrap();
-    let server = tonic::transport::Server::builder()
-        .add_service(TraceServiceServer::new(collector.clone()))
-        .serve_with_incoming(incoming);
-    let server = tokio::spawn(server);
-
+    let address = collector.listen();
     let digest = hex::encode(sha2::Sha256::digest(API_TOKEN));
     let overlay = format!(
-        "[telemetry]\notlp_endpoint = \"http://{address}\"\notlp_sample_ratio = 0.0\n\
+        "[telemetry]\notlp_endpoint = \"{address}\"\notlp_sample_ratio = 0.0\n\
          [[callers]]\nname = \"traced\"\ntoken_sha256 = \"{digest}\"\npermissions = [\"*\"]\napps = [\"youxiao\"]\n"
     );
     let world = World::start_with(SandboxHandle::start().await, &overlay).await;
@@ -85,14 +131,7 @@ async fn a_collector_sees_the_call_in_its_callers_trace_and_no_secret() {
     messages.send_message(send("zhangsan", None)).await.unwrap();
     world.stop().await;
 
-    let spans = collector.0.lock().unwrap().clone();
-    let attribute = |span: &Span, key: &str| {
-        let found = span
-            .attributes
-            .iter()
-            .find(|attribute| attribute.key == key);
-        format!("{:?}", found.and_then(|found| found.value.clone()))
-    };
+    let spans = collector.spans();
     let servers: Vec<&Span> = spans.iter().filter(|span| span.kind == 2).collect();
     assert_eq!(servers.len(), 3, "{spans:?}");
     for (server, code) in servers.iter().zip(["OK", "INVALID_ARGUMENT", "OK"]) {
@@ -124,5 +163,4 @@ async fn a_collector_sees_the_call_in_its_callers_trace_and_no_secret() {
         .filter(|record| record["caller"] == "traced");
     let traces: Vec<bool> = records.map(|record| record["trace_id"] == TRACE).collect();
     assert_eq!(traces, [true, true, true, true, false]);
-    server.abort();
 }

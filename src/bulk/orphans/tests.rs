@@ -37,7 +37,7 @@ async fn jobs_of_an_app_that_is_gone_end_when_they_are_cancelled_or_overdue() {
     let server = postgres::Server::start();
     for url in ["sqlite::memory:".to_owned(), server.database()] {
         let store = Store::open(&Settings { url }).await.unwrap();
-        let engine = Engine::new(store.clone(), &[], Metrics::default());
+        let engine = Engine::new(store.clone(), &[], Metrics::default(), None);
         // The clock of PostgreSQL is its own: both deadlines are on one side of it.
         store
             .create_job(job("late", NOW - 10 * 365 * 86_400_000), NOW)

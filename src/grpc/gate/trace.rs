@@ -70,6 +70,9 @@ pub(super) fn end(context: &Context, call: Option<&Call>, code: Code) {
         if let Some(app) = call.app.get() {
             span.set_attribute(KeyValue::new("wecomgw.app", app.name().to_owned()));
         }
+        if let Some(job) = call.job.get() {
+            span.set_attribute(KeyValue::new("wecomgw.job", job.clone()));
+        }
     }
     // Those that are the server's doing; the others are the client's.
     if matches!(
