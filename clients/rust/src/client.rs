@@ -68,11 +68,12 @@ impl Client {
             if !secure && !options.insecure_token && !loopback(&url) {
                 return Err(invalid(format!("the token needs https:// to go to {url}")));
             }
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", options.token))
+            let bearer = HeaderValue::try_from(format!("Bearer {}", options.token))
                 .map_err(|_| invalid("the token has characters that no header takes"))?;
-            bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
+        // What is secret among them is not known; `Debug` shows none.
+        headers.values_mut().for_each(|v| v.set_sensitive(true));
         let mut endpoint = Endpoint::from(url)
             .user_agent(USER_AGENT)
             .map_err(invalid)?
