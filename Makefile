@@ -140,19 +140,19 @@ fmt: $(BUF) ## Bring code and contract into form
 .PHONY: gen
 gen: $(BUF) $(GENERATORS) ## Write the generated code of the clients anew (the server's is made by build.rs)
 	$(call say,generate the code of the clients)
-	rm -rf clients/go/gen clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen
-	mkdir -p clients/rust/src/gen
+	rm -rf clients/go/gen clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/*/gen
+	mkdir -p clients/rust/src/gen clients/rust/tests/gen
 	$(BUF) generate
 	$(BUF) generate --template buf.gen.rpc.yaml
 	touch clients/python/src/wecomgw/v1/__init__.py
 	$(BUF) build -o - | $(VENV)/bin/python tools/policy.py clients/policy.json $(POLICIES)
-	cargo run --locked --quiet -p gen-rust -- proto clients/policy.json clients/rust/src/gen
+	cargo run --locked --quiet -p gen-rust -- proto clients/policy.json clients/rust
 
 .PHONY: gen-check
 gen-check: gen ## Fail when the committed code of the clients is not what the contract gives
 	$(call say,compare the generated code with the committed)
 	@changes=$$(git status --porcelain -- clients/policy.json $(POLICIES) clients/go/gen \
-		clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/src/gen); \
+		clients/python/src/wecomgw/v1 clients/typescript/src/gen clients/rust/*/gen); \
 	if [ -n "$$changes" ]; then echo "$$changes"; echo "run 'make gen' and commit" >&2; exit 1; fi
 
 .PHONY: clients

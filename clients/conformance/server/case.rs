@@ -57,6 +57,11 @@ impl Case {
         fill(&mut self.expect, kept);
     }
 
+    /// Whether a program of the examples runs it, and no runner.
+    pub(crate) fn is_example(&self) -> bool {
+        self.task.get("example").is_some()
+    }
+
     /// Whether the case is over only when the call was left.
     pub(crate) fn cancelled(&self) -> bool {
         self.observe.contains_key("cancelled")

@@ -24,32 +24,40 @@ pub(crate) fn read(outcome: &str, task: &Value) -> Value {
         }
         outcome["stream"] = json!(messages);
     }
-    if let Some(error) = outcome.get_mut("error") {
+    if let Some(error) = outcome.get_mut("error").filter(|error| !error.is_null()) {
         *error = snake_case(error);
         error["code"] = json!(upper_case(error["code"].as_str().unwrap_or_default()));
     }
     outcome
 }
 
-/// Turns the messages of a task into lists of bytes, for a language whose protobuf has no JSON.
+/// Turns the messages of a task into lists of bytes, for a language whose protobuf has no JSON; those
+/// of the bulk helpers become `requests` too: the header and the items, or where to watch.
 pub(crate) fn to_bytes(task: &mut Value) {
     let call = task["call"].as_str().unwrap_or_default().to_owned();
-    if call == "send_bulk" {
-        let request = &mut task["request"];
-        as_bytes(&mut request["header"], contract::message("BulkHeader"));
-        for item in request["items"].as_array_mut().unwrap() {
-            as_bytes(item, contract::message("BulkItem"));
+    let request = task["request"].take();
+    match call.as_str() {
+        "send_bulk" => {
+            let header = as_bytes(&request["header"], contract::message("BulkHeader"));
+            let items = request["items"].as_array().unwrap().iter();
+            let items = items.map(|item| as_bytes(item, contract::message("BulkItem")));
+            task["requests"] = std::iter::once(header).chain(items).collect();
         }
-    }
-    if let Some(method) = contract::method(&format!("/wecomgw.v1.{call}")) {
-        for request in task["requests"].as_array_mut().into_iter().flatten() {
-            as_bytes(request, method.input());
+        "watch_bulk" => {
+            let watch = contract::message("WatchBulkJobRequest");
+            task["requests"] = json!([as_bytes(&request, watch)]);
+        }
+        _ => {
+            let method = contract::method(&format!("/wecomgw.v1.{call}"));
+            for request in task["requests"].as_array_mut().into_iter().flatten() {
+                *request = as_bytes(request, method.as_ref().unwrap().input());
+            }
         }
     }
 }
 
-fn as_bytes(message: &mut Value, of: MessageDescriptor) {
-    *message = json!(contract::from_json(of, message).to_vec());
+fn as_bytes(message: &Value, of: MessageDescriptor) -> Value {
+    json!(contract::from_json(of, message).to_vec())
 }
 
 fn to_json(message: &Value, task: &Value) -> Value {

@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use wecomgw_client::v1::SendMessageRequest;
-use wecomgw_client::{Client, GatewayError, text, users};
+use wecomgw_client::{Client, text, users};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,8 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     match client.messages().send_message(request).await {
         Ok(reply) => println!("message id: {}", reply.into_inner().message_id),
-        Err(status) => {
-            println!("error: {}", GatewayError::from(status).reason);
+        Err(error) => {
+            println!("error: {}", error.reason);
             std::process::exit(1);
         }
     }

@@ -9,14 +9,33 @@ use tonic::{Status, Streaming};
 use crate::v1::bulk_event::Event;
 use crate::v1::send_bulk_request::Part;
 use crate::v1::{BulkChunk, BulkEvent, BulkHeader, BulkItem, SendBulkRequest, WatchBulkJobRequest};
-use crate::{Client, GatewayError, through};
+use crate::{Client, GatewayError, calls};
 
 /// A chunk takes so many items.
 const CHUNK_ITEMS: usize = 1000;
 /// A message takes 1 MiB; half of that leaves room for any item.
 const CHUNK_BYTES: usize = 512 * 1024;
 /// Streams in a row that may end without news.
-const TRIES: u64 = 5;
+const TRIES: i32 = 5;
+
+impl Client {
+    /// Uploads items and gives the events of their job, each once, through every cut. Leaving
+    /// does not cancel the job.
+    pub fn send_bulk(&self, mut header: BulkHeader, items: Vec<BulkItem>) -> BulkEvents {
+        calls::identified(&mut header.request_id);
+        let parts = std::iter::once(Part::Header(header)).chain(chunks(items));
+        let upload = parts.map(|part| SendBulkRequest { part: Some(part) });
+        BulkEvents::new(self, upload.collect())
+    }
+
+    /// Gives the events of a job behind a sequence, each once, through every cut.
+    pub fn watch_bulk(&self, job_id: impl Into<String>, after_sequence: u64) -> BulkEvents {
+        let mut events = BulkEvents::new(self, [].into());
+        events.watch.job_id = job_id.into();
+        events.watch.after_sequence = after_sequence;
+        events
+    }
+}
 
 /// The events of a job: call [`BulkEvents::next`] until it gives `None`. Dropping it leaves the
 /// stream and does not cancel the job.
@@ -24,84 +43,70 @@ const TRIES: u64 = 5;
 pub struct BulkEvents {
     client: Client,
     upload: Arc<[SendBulkRequest]>,
-    job_id: String,
-    sequence: u64,
+    /// Where to go on.
+    watch: WatchBulkJobRequest,
     stream: Option<Streaming<BulkEvent>>,
-    fruitless: u64,
+    fruitless: i32,
     finished: bool,
 }
 
 impl BulkEvents {
-    pub(crate) fn upload(client: Client, mut header: BulkHeader, items: Vec<BulkItem>) -> Self {
-        if header.request_id.is_empty() {
-            header.request_id = uuid::Uuid::new_v4().to_string();
+    fn new(client: &Client, upload: Arc<[SendBulkRequest]>) -> Self {
+        Self {
+            client: client.clone(),
+            upload,
+            watch: WatchBulkJobRequest::default(),
+            stream: None,
+            fruitless: 0,
+            finished: false,
         }
-        let parts = std::iter::once(Part::Header(header)).chain(chunks(items));
-        let upload = parts.map(|part| SendBulkRequest { part: Some(part) });
-        Self::new(client, upload.collect(), String::new(), 0)
-    }
-
-    pub(crate) fn new(
-        client: Client,
-        upload: Arc<[SendBulkRequest]>,
-        job_id: String,
-        sequence: u64,
-    ) -> Self {
-        Self { client, upload, job_id, sequence, stream: None, fruitless: 0, finished: false }
     }
 
     /// The next event; `None` after `finished`.
     pub async fn next(&mut self) -> Result<Option<BulkEvent>, GatewayError> {
         while !self.finished {
-            let cut = match self.read().await {
+            let error: GatewayError = match self.read().await {
                 Ok(Some(event)) => {
                     self.fruitless = 0;
                     if let Some(Event::Heartbeat(_)) = event.event {
                         continue;
                     }
-                    self.job_id.clone_from(&event.job_id);
-                    self.sequence = event.sequence;
+                    self.watch.job_id.clone_from(&event.job_id);
+                    self.watch.after_sequence = event.sequence;
                     self.finished = matches!(event.event, Some(Event::Finished(_)));
                     return Ok(Some(event));
                 }
-                Ok(None) => Status::unavailable("the stream ended before `finished`"),
-                Err(status) => status,
+                Ok(None) => Status::unavailable("the stream ended before `finished`").into(),
+                Err(error) => error,
             };
             self.stream = None;
             self.fruitless += 1;
-            let error = GatewayError::from(cut);
             if !error.cut() || self.fruitless == TRIES {
                 self.finished = true;
                 return Err(error);
             }
-            tokio::time::sleep(through::wait(self.fruitless)).await;
+            tokio::time::sleep(calls::wait(self.fruitless)).await;
         }
         self.stream = None;
         Ok(None)
     }
 
-    async fn read(&mut self) -> Result<Option<BulkEvent>, Status> {
-        if self.stream.is_none() {
-            self.stream = Some(self.open().await?);
-        }
-        match &mut self.stream {
-            Some(stream) => stream.message().await,
-            None => Ok(None),
-        }
-    }
-
-    async fn open(&self) -> Result<Streaming<BulkEvent>, Status> {
-        let mut stub = self.client.bulk();
-        let answer = if self.job_id.is_empty() && !self.upload.is_empty() {
-            let upload = Arc::clone(&self.upload);
-            let requests = (0..upload.len()).map(move |index| upload[index].clone());
-            stub.send_bulk(stream::iter(requests)).await?
-        } else {
-            let request =
-                WatchBulkJobRequest { job_id: self.job_id.clone(), after_sequence: self.sequence };
-            stub.watch_bulk_job(request).await?
+    async fn read(&mut self) -> Result<Option<BulkEvent>, GatewayError> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            None => {
+                let bulk = self.client.bulk();
+                let answer = if self.watch.job_id.is_empty() && !self.upload.is_empty() {
+                    let upload = Arc::clone(&self.upload);
+                    let requests = (0..upload.len()).map(move |index| upload[index].clone());
+                    bulk.send_bulk(stream::iter(requests)).await?
+                } else {
+                    bulk.watch_bulk_job(self.watch.clone()).await?
+                };
+                self.stream.insert(answer.into_inner())
+            }
         };
-        Ok(answer.into_inner())
+        Ok(stream.message().await?)
     }
 }
 

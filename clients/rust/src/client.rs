@@ -1,16 +1,14 @@
 //! The way to a gateway.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
-
-use crate::BulkEvents;
-use crate::through::Through;
-use crate::v1::{BulkHeader, BulkItem};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Uri};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +34,7 @@ pub struct Options {
     /// Makes every call once.
     pub without_retry: bool,
     /// Sent along with each call.
-    pub headers: Vec<(String, String)>,
+    pub headers: HashMap<String, String>,
 }
 
 /// Why a client could not be made.
@@ -44,36 +42,38 @@ pub struct Options {
 #[error("{0}")]
 pub struct InvalidOptions(String);
 
-/// A gateway: one connection, and a stub for each service. Clones share the connection.
+/// A gateway: one connection, and the calls of each service. Clones share the connection.
 #[derive(Clone, Debug)]
-pub struct Client(Through);
+pub struct Client {
+    pub(crate) channel: Channel,
+    pub(crate) headers: HeaderMap,
+    pub(crate) timeout: Duration,
+    pub(crate) retry: bool,
+    /// How many failures were counted lately, as gRPC's retry throttling does.
+    pub(crate) failures: Arc<Mutex<f64>>,
+}
 
 impl Client {
     /// Makes a client, within a tokio runtime; the connection itself is made by the first call.
     /// `address` is `host:port`, or `https://host:port` for TLS.
-    pub fn connect(address: &str, mut options: Options) -> Result<Self, InvalidOptions> {
-        let url = parse(address).ok_or_else(|| {
-            invalid(format!("not an address: {address:?}; write host:port or https://host:port"))
-        })?;
+    pub fn connect(address: &str, options: Options) -> Result<Self, InvalidOptions> {
+        let wrong = || format!("not host:port or https://host:port: {address:?}");
+        let url = parse(address).ok_or_else(|| invalid(wrong()))?;
         let secure = url.scheme_str() == Some("https");
-        let plain = options.ca.is_none() && options.cert.is_none() && options.key.is_none();
-        if !secure && !plain {
+        if !secure && (options.ca.is_some() || options.cert.is_some() || options.key.is_some()) {
             return Err(invalid("certificates need an https:// address"));
         }
+        let mut headers = HeaderMap::try_from(&options.headers).map_err(invalid)?;
         if !options.token.is_empty() {
             if !secure && !options.insecure_token && !loopback(&url) {
                 return Err(invalid(format!("the token needs https:// to go to {url}")));
             }
-            let bearer = format!("Bearer {}", options.token);
-            options.headers.push(("authorization".to_owned(), bearer));
+            let bearer = HeaderValue::try_from(format!("Bearer {}", options.token))
+                .map_err(|_| invalid("the token has characters that no header takes"))?;
+            headers.insert(AUTHORIZATION, bearer);
         }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &options.headers {
-            let mut value = HeaderValue::try_from(value)
-                .map_err(|_| invalid(format!("{name} has characters that no header takes")))?;
-            value.set_sensitive(name == "authorization");
-            headers.insert(HeaderName::try_from(name).map_err(invalid)?, value);
-        }
+        // What is secret among them is not known; `Debug` shows none.
+        headers.values_mut().for_each(|v| v.set_sensitive(true));
         let mut endpoint = Endpoint::from(url)
             .user_agent(USER_AGENT)
             .map_err(invalid)?
@@ -82,18 +82,18 @@ impl Client {
         if secure {
             endpoint = endpoint.tls_config(tls(&options)?).map_err(invalid)?;
         }
-        Ok(Self(Through {
-            inner: endpoint.connect_lazy(),
+        Ok(Self {
+            channel: endpoint.connect_lazy(),
             headers,
             timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
             retry: !options.without_retry,
             failures: Arc::default(),
-        }))
+        })
     }
 
     /// Makes a client from `WECOMGW_ADDRESS`, `WECOMGW_TOKEN` or `WECOMGW_TOKEN_FILE`,
     /// `WECOMGW_CA_FILE`, `WECOMGW_CERT_FILE` and `WECOMGW_KEY_FILE`.
-    #[expect(clippy::disallowed_methods, reason = "it is there to read the environment")]
+    #[expect(clippy::disallowed_methods, reason = "it is asked for")]
     pub fn from_env() -> Result<Self, InvalidOptions> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -117,22 +117,6 @@ impl Client {
         let address = get("WECOMGW_ADDRESS");
         Self::connect(address.as_deref().unwrap_or(DEFAULT_ADDRESS), options)
     }
-
-    /// The channel that the stubs share.
-    pub fn channel(&self) -> Through {
-        self.0.clone()
-    }
-
-    /// Uploads items and gives the events of their job, each once, through every cut. Leaving
-    /// does not cancel the job.
-    pub fn send_bulk(&self, header: BulkHeader, items: Vec<BulkItem>) -> BulkEvents {
-        BulkEvents::upload(self.clone(), header, items)
-    }
-
-    /// Gives the events of a job behind a sequence, each once, through every cut.
-    pub fn watch_bulk(&self, job_id: impl Into<String>, after_sequence: u64) -> BulkEvents {
-        BulkEvents::new(self.clone(), [].into(), job_id.into(), after_sequence)
-    }
 }
 
 fn invalid(reason: impl fmt::Display) -> InvalidOptions {
@@ -152,13 +136,18 @@ fn tls(options: &Options) -> Result<ClientTlsConfig, InvalidOptions> {
 }
 
 fn parse(address: &str) -> Option<Uri> {
-    let plain = address.strip_prefix("http://").unwrap_or(address);
-    let secure = address.starts_with("https://").then(|| address.to_owned());
-    let url: Uri = secure.unwrap_or_else(|| format!("http://{plain}")).parse().ok()?;
-    let good = url.path_and_query().is_none_or(|path| path == "/")
+    let scheme = if address.contains("://") {
+        ""
+    } else {
+        "http://"
+    };
+    let url: Uri = format!("{scheme}{address}").parse().ok()?;
+    let good = matches!(url.scheme_str(), Some("http" | "https"))
+        && url.path_and_query().is_none_or(|path| path == "/")
         && url.authority().is_some_and(|to| !to.as_str().contains('@'))
-        && url.host().is_some_and(|host| !host.is_empty());
-    (good && url.port().is_some()).then_some(url)
+        && url.host().is_some_and(|host| !host.is_empty())
+        && url.port().is_some();
+    good.then_some(url)
 }
 
 fn loopback(url: &Uri) -> bool {

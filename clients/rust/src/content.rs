@@ -2,46 +2,33 @@
 
 use crate::v1::{self as pb, Content, Recipients, content::Kind};
 
-macro_rules! content {
-    ($(#[$doc:meta])* $name:ident($($field:ident),+) -> $kind:ident) => {
-        $(#[$doc])*
+macro_rules! contents {
+    ($($(#[$doc:meta])* $name:ident($($given:ident),+) -> $kind:ident { $($fields:tt)+ })+) => {
+        $($(#[$doc])*
         #[allow(clippy::needless_update, reason = "some kinds have no other field")]
-        pub fn $name($($field: impl Into<String>),+) -> Content {
-            let made = pb::$kind { $($field: $field.into(),)+ ..Default::default() };
+        pub fn $name($($given: impl Into<String>),+) -> Content {
+            $(let $given = $given.into();)+
+            let made = pb::$kind { $($fields)+, ..Default::default() };
             Content { kind: Some(Kind::$kind(made)) }
-        }
+        })+
     };
 }
 
-content!(
+contents! {
     /// Plain text.
-    text(content) -> Text
-);
-content!(
+    text(content) -> Text { content }
     /// Text in WeCom's subset of Markdown.
-    markdown(content) -> Markdown
-);
-content!(
+    markdown(content) -> Markdown { content }
     /// A card of title, description and link.
-    text_card(title, description, url) -> TextCard
-);
-
-/// A picture that was uploaded.
-pub fn image(media_id: impl Into<String>) -> Content {
-    let media = media(media_id.into());
-    let kind = Some(Kind::Image(pb::Image { media }));
-    Content { kind }
+    text_card(title, description, url) -> TextCard { title, description, url }
+    /// A picture that was uploaded.
+    image(media_id) -> Image { media: uploaded(media_id) }
+    /// A file that was uploaded.
+    file(media_id) -> File { media: uploaded(media_id) }
 }
 
-/// A file that was uploaded.
-pub fn file(media_id: impl Into<String>) -> Content {
-    let media = media(media_id.into());
-    let kind = Some(Kind::File(pb::File { media }));
-    Content { kind }
-}
-
-fn media(id: String) -> Option<pb::Media> {
-    let source = Some(pb::media::Source::MediaId(id));
+fn uploaded(media_id: String) -> Option<pb::Media> {
+    let source = Some(pb::media::Source::MediaId(media_id));
     Some(pb::Media { source })
 }
 
@@ -69,5 +56,8 @@ pub fn tags(tag_ids: impl IntoIterator<Item = u32>) -> Recipients {
 
 /// Everyone whom the app can see.
 pub fn everyone() -> Recipients {
-    Recipients { everyone: true, ..Default::default() }
+    Recipients {
+        everyone: true,
+        ..Default::default()
+    }
 }

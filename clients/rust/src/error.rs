@@ -7,11 +7,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorInfo, FieldViolation, StatusExt as _};
 
 const DOMAIN: &str = "wecomgw";
-/// Metadata by which [`crate::Through`] tells what it knows of the call.
-pub(crate) const REQUEST_ID: &str = "x-wecomgw-request-id";
-pub(crate) const REPEATABLE: &str = "x-wecomgw-repeatable";
 
-/// A call that failed; made from the [`Status`] that a stub gives, by `?` or [`From`].
+/// A call that failed. A stream gives [`Status`], which `?` or [`From`] turns into this.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{code:?}{}{reason}: {message}", if reason.is_empty() { "" } else { " " })]
 pub struct GatewayError {
@@ -44,24 +41,21 @@ pub struct GatewayError {
 
 impl From<Status> for GatewayError {
     fn from(status: Status) -> Self {
-        let details = status.get_error_details();
         let none = || ErrorInfo::new("", "", HashMap::new());
-        let info = details.error_info().cloned().unwrap_or_else(none);
+        let info = status.get_details_error_info().unwrap_or_else(none);
         let of_wecom = |name| info.metadata.get(name).cloned().unwrap_or_default();
-        let violations = details.bad_request().map(|bad| bad.field_violations.clone());
-        let id = status.metadata().get(REQUEST_ID).map(|id| id.to_str());
-        let safe = info.domain == DOMAIN
-            || status.metadata().get(REPEATABLE).is_some_and(|mark| mark == "1");
-        let wait = details.retry_info();
+        let wait = status.get_details_retry_info();
+        let bad = status.get_details_bad_request();
         Self {
             code: status.code(),
             message: status.message().to_owned(),
             errcode: of_wecom("errcode").parse().unwrap_or(0),
             errmsg: of_wecom("errmsg"),
-            retryable: wait.is_some() || safe && status.code() == Code::Unavailable,
+            retryable: wait.is_some()
+                || info.domain == DOMAIN && status.code() == Code::Unavailable,
             retry_after: wait.and_then(|info| info.retry_delay),
-            violations: violations.unwrap_or_default(),
-            request_id: id.and_then(Result::ok).unwrap_or_default().to_owned(),
+            violations: bad.map_or_else(Vec::new, |bad| bad.field_violations),
+            request_id: String::new(),
             reason: info.reason,
             domain: info.domain,
             metadata: info.metadata,

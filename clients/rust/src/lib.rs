@@ -2,20 +2,16 @@
 //!
 //! [`Client`] is the way in; [`v1`] is the contract; [`GatewayError`] is what a failed call says.
 
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
-
 mod bulk;
+mod calls;
 mod client;
 mod content;
 mod error;
-mod through;
 
 pub use bulk::BulkEvents;
 pub use client::{Client, InvalidOptions, Options};
 pub use content::{departments, everyone, file, image, markdown, tags, text, text_card, users};
 pub use error::GatewayError;
-pub use through::Through;
 pub use tonic_types::FieldViolation;
 
 /// The contract, generated from `proto/`.

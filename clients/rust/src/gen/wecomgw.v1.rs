@@ -1151,250 +1151,151 @@ impl ChatKind {
         }
     }
 }
-/// Generated client implementations.
-pub mod app_chat_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Makes group chats for an app, and sends to them.
-    ///
-    /// The app's visible range must be the root department (errcode 48002 or 60011
-    /// otherwise: PERMISSION_DENIED, an operator must act). Only the app that made a
-    /// chat may use it. Members are members of the corp only.
-    ///
-    /// Every RPC can give, besides what it names itself: NOT_FOUND (APP_NOT_FOUND);
-    /// NOT_FOUND (WECOM_REFUSED, errcode 86003 or 40050: no such chat; 49008:
-    /// dissolved); PERMISSION_DENIED (WECOM_REFUSED, errcode 86008: a chat of another
-    /// app); INVALID_ARGUMENT (INVALID_REQUEST) with every violation;
-    /// FAILED_PRECONDITION (CREDENTIAL_REFUSED, or WECOM_REFUSED with errcode 60020:
-    /// the gateway's address is not trusted); RESOURCE_EXHAUSTED (PACED,
-    /// WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN), all
-    /// with RetryInfo; DEADLINE_EXCEEDED (DEADLINE_EXCEEDED).
-    #[derive(Debug, Clone)]
-    pub struct AppChatServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
+/// Makes group chats for an app, and sends to them.
+///
+/// The app's visible range must be the root department (errcode 48002 or 60011
+/// otherwise: PERMISSION_DENIED, an operator must act). Only the app that made a
+/// chat may use it. Members are members of the corp only.
+///
+/// Every RPC can give, besides what it names itself: NOT_FOUND (APP_NOT_FOUND);
+/// NOT_FOUND (WECOM_REFUSED, errcode 86003 or 40050: no such chat; 49008:
+/// dissolved); PERMISSION_DENIED (WECOM_REFUSED, errcode 86008: a chat of another
+/// app); INVALID_ARGUMENT (INVALID_REQUEST) with every violation;
+/// FAILED_PRECONDITION (CREDENTIAL_REFUSED, or WECOM_REFUSED with errcode 60020:
+/// the gateway's address is not trusted); RESOURCE_EXHAUSTED (PACED,
+/// WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN), all
+/// with RetryInfo; DEADLINE_EXCEEDED (DEADLINE_EXCEEDED).
+#[derive(Clone, Debug)]
+pub struct AppChatService(crate::Client);
+impl crate::Client {
+    /// The calls of AppChatService.
+    pub fn app_chats(&self) -> AppChatService {
+        AppChatService(self.clone())
     }
-    impl AppChatServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> AppChatServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> AppChatServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            AppChatServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Makes a chat. Older clients show it only after its first message. WeCom lets
-        /// a corp make 1000 a day.
-        ///
-        /// ALREADY_EXISTS (WECOM_REFUSED, errcode 86215): chat_id is taken by a chat
-        /// with another name, owner or members, or by another app. INVALID_ARGUMENT
-        /// (WECOM_REFUSED, errcode 86006: too few or too many members, by the
-        /// administrator's limit; 86007 or 86216: a member is unknown). UNKNOWN or
-        /// DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): WeCom's answer was lost; call again
-        /// with the chat_id in the metadata `chat_id`.
-        ///
-        /// Safe to repeat with a chat_id: a chat of this app that has it already, with
-        /// the members asked for, and the name and the owner where they are given, is a
-        /// success with `existing` set. Without one, each call may make another chat.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90245
-        pub async fn create_chat(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateChatRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateChatResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+}
+impl AppChatService {
+    /// Makes a chat. Older clients show it only after its first message. WeCom lets
+    /// a corp make 1000 a day.
+    ///
+    /// ALREADY_EXISTS (WECOM_REFUSED, errcode 86215): chat_id is taken by a chat
+    /// with another name, owner or members, or by another app. INVALID_ARGUMENT
+    /// (WECOM_REFUSED, errcode 86006: too few or too many members, by the
+    /// administrator's limit; 86007 or 86216: a member is unknown). UNKNOWN or
+    /// DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): WeCom's answer was lost; call again
+    /// with the chat_id in the metadata `chat_id`.
+    ///
+    /// Safe to repeat with a chat_id: a chat of this app that has it already, with
+    /// the members asked for, and the name and the owner where they are given, is a
+    /// success with `existing` set. Without one, each call may make another chat.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90245>
+    pub async fn create_chat(
+        &self,
+        request: impl ::tonic::IntoRequest<CreateChatRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<CreateChatResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AppChatService/CreateChat",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AppChatService", "CreateChat"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives a chat with its members. Safe to repeat.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/98914
-        pub async fn get_chat(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetChatRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetChatResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, false, call).await
+    }
+    /// Gives a chat with its members. Safe to repeat.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/98914>
+    pub async fn get_chat(
+        &self,
+        request: impl ::tonic::IntoRequest<GetChatRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetChatResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AppChatService/GetChat",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AppChatService", "GetChat"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Changes name, owner or members of a chat. WeCom lets a corp make 1000 changes
-        /// an hour.
-        ///
-        /// INVALID_ARGUMENT (WECOM_REFUSED, errcode 86207: the owner is no member; 86216:
-        /// an added member is unknown, or a removed one is not in the chat; 86006: too
-        /// few or too many members).
-        ///
-        /// Safe to repeat: a repetition changes nothing more, but may give errcode 86216
-        /// for members that are gone already.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/98913
-        pub async fn update_chat(
-            &mut self,
-            request: impl tonic::IntoRequest<super::UpdateChatRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::UpdateChatResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Changes name, owner or members of a chat. WeCom lets a corp make 1000 changes
+    /// an hour.
+    ///
+    /// INVALID_ARGUMENT (WECOM_REFUSED, errcode 86207: the owner is no member; 86216:
+    /// an added member is unknown, or a removed one is not in the chat; 86006: too
+    /// few or too many members).
+    ///
+    /// Safe to repeat: a repetition changes nothing more, but may give errcode 86216
+    /// for members that are gone already.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/98913>
+    pub async fn update_chat(
+        &self,
+        request: impl ::tonic::IntoRequest<UpdateChatRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<UpdateChatResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AppChatService/UpdateChat",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AppChatService", "UpdateChat"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Sends one message to a chat, by exactly one call. WeCom counts it once for
-        /// each member (20000 a minute for a corp), and drops without a word what one
-        /// member gets beyond 200 a minute or 10000 a day from the app's chats: the
-        /// gateway keeps the count, and reads a chat once whose members it does not know
-        /// (errors of that have `appchat/get` as `path`; nothing was sent).
-        ///
-        /// INVALID_ARGUMENT (WECOM_REFUSED, errcode 40007): the media_id is unknown or
-        /// has ended. UNKNOWN or DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): WeCom's answer was
-        /// lost and the message may have been sent.
-        ///
-        /// Not safe to repeat after OUTCOME_UNKNOWN: WeCom has no duplicate check here,
-        /// and gives no id by which to recall the message.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90248
-        pub async fn send_chat_message(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SendChatMessageRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SendChatMessageResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Sends one message to a chat, by exactly one call. WeCom counts it once for
+    /// each member (20000 a minute for a corp), and drops without a word what one
+    /// member gets beyond 200 a minute or 10000 a day from the app's chats: the
+    /// gateway keeps the count, and reads a chat once whose members it does not know
+    /// (errors of that have `appchat/get` as `path`; nothing was sent).
+    ///
+    /// INVALID_ARGUMENT (WECOM_REFUSED, errcode 40007): the media_id is unknown or
+    /// has ended. UNKNOWN or DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): WeCom's answer was
+    /// lost and the message may have been sent.
+    ///
+    /// Not safe to repeat after OUTCOME_UNKNOWN: WeCom has no duplicate check here,
+    /// and gives no id by which to recall the message.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90248>
+    pub async fn send_chat_message(
+        &self,
+        request: impl ::tonic::IntoRequest<SendChatMessageRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<SendChatMessageResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AppChatService/SendChatMessage",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AppChatService", "SendChatMessage"));
-            self.inner.unary(req, path, codec).await
-        }
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, false, call).await
     }
 }
 /// A member of the corp (成员).
@@ -1978,417 +1879,292 @@ impl EmailKind {
         }
     }
 }
-/// Generated client implementations.
-pub mod user_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Reads members, departments and tags. It changes nothing.
-    ///
-    /// An app sees its visible range (可见范围) only, and an app created since
-    /// 2022-06-20 is not given mobile, e-mail, avatar, gender, address and QR code of
-    /// a member: those come from AuthService.GetUserDetail, with the member's consent.
-    /// An operator can have members, departments and tags read with the contact-sync
-    /// secret (通讯录同步) in place of the app's; it sees the whole corp.
-    ///
-    /// Every RPC is safe to repeat. Every RPC can give, besides what it names itself:
-    /// NOT_FOUND (APP_NOT_FOUND); INVALID_ARGUMENT (INVALID_REQUEST) with every
-    /// violation; PERMISSION_DENIED (WECOM_REFUSED, errcode 60011: out of the app's
-    /// range; 48009: the contact-sync secret may not read details from new
-    /// addresses); FAILED_PRECONDITION (CREDENTIAL_REFUSED, or WECOM_REFUSED with
-    /// errcode 60020: the gateway's address is not trusted); RESOURCE_EXHAUSTED
-    /// (PACED, WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN),
-    /// all with RetryInfo; DEADLINE_EXCEEDED (DEADLINE_EXCEEDED).
-    #[derive(Debug, Clone)]
-    pub struct UserServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
+/// Reads members, departments and tags. It changes nothing.
+///
+/// An app sees its visible range (可见范围) only, and an app created since
+/// 2022-06-20 is not given mobile, e-mail, avatar, gender, address and QR code of
+/// a member: those come from AuthService.GetUserDetail, with the member's consent.
+/// An operator can have members, departments and tags read with the contact-sync
+/// secret (通讯录同步) in place of the app's; it sees the whole corp.
+///
+/// Every RPC is safe to repeat. Every RPC can give, besides what it names itself:
+/// NOT_FOUND (APP_NOT_FOUND); INVALID_ARGUMENT (INVALID_REQUEST) with every
+/// violation; PERMISSION_DENIED (WECOM_REFUSED, errcode 60011: out of the app's
+/// range; 48009: the contact-sync secret may not read details from new
+/// addresses); FAILED_PRECONDITION (CREDENTIAL_REFUSED, or WECOM_REFUSED with
+/// errcode 60020: the gateway's address is not trusted); RESOURCE_EXHAUSTED
+/// (PACED, WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN),
+/// all with RetryInfo; DEADLINE_EXCEEDED (DEADLINE_EXCEEDED).
+#[derive(Clone, Debug)]
+pub struct UserService(crate::Client);
+impl crate::Client {
+    /// The calls of UserService.
+    pub fn users(&self) -> UserService {
+        UserService(self.clone())
     }
-    impl UserServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> UserServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> UserServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            UserServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Gives one member.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 60111): no such member, or out of the
-        /// app's visible range; WeCom does not tell the two apart.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90196
-        pub async fn get_user(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetUserRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetUserResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+}
+impl UserService {
+    /// Gives one member.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 60111): no such member, or out of the
+    /// app's visible range; WeCom does not tell the two apart.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90196>
+    pub async fn get_user(
+        &self,
+        request: impl ::tonic::IntoRequest<GetUserRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetUserResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/GetUser",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "GetUser"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Finds the member who has a mobile number or an e-mail address.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 46004): nobody has it, or only somebody
-        /// out of the app's visible range. WeCom bars the corp from this call for a day
-        /// once the misses pass 20 % of the corp's account limit: do not guess.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/95402 (mobile),
-        /// https://developer.work.weixin.qq.com/document/path/95895 (e-mail)
-        pub async fn resolve_user_id(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ResolveUserIdRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ResolveUserIdResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Finds the member who has a mobile number or an e-mail address.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 46004): nobody has it, or only somebody
+    /// out of the app's visible range. WeCom bars the corp from this call for a day
+    /// once the misses pass 20 % of the corp's account limit: do not guess.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/95402> (mobile),
+    /// <https://developer.work.weixin.qq.com/document/path/95895> (e-mail)
+    pub async fn resolve_user_id(
+        &self,
+        request: impl ::tonic::IntoRequest<ResolveUserIdRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ResolveUserIdResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ResolveUserId",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ResolveUserId"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Turns a member's id into an openid (WeChat's id of a person), for WeChat Pay
-        /// and the like.
-        ///
-        /// FAILED_PRECONDITION (WECOM_REFUSED, errcode 43004): the member never linked
-        /// WeChat. NOT_FOUND (WECOM_REFUSED, errcode 60111): no such member.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90202
-        pub async fn convert_to_open_id(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ConvertToOpenIdRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ConvertToOpenIdResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Turns a member's id into an openid (WeChat's id of a person), for WeChat Pay
+    /// and the like.
+    ///
+    /// FAILED_PRECONDITION (WECOM_REFUSED, errcode 43004): the member never linked
+    /// WeChat. NOT_FOUND (WECOM_REFUSED, errcode 60111): no such member.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90202>
+    pub async fn convert_to_open_id(
+        &self,
+        request: impl ::tonic::IntoRequest<ConvertToOpenIdRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ConvertToOpenIdResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ConvertToOpenId",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ConvertToOpenId"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Turns an openid back into a member's id.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 40073): no member has it.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90202
-        pub async fn convert_to_user_id(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ConvertToUserIdRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ConvertToUserIdResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Turns an openid back into a member's id.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 40073): no member has it.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90202>
+    pub async fn convert_to_user_id(
+        &self,
+        request: impl ::tonic::IntoRequest<ConvertToUserIdRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ConvertToUserIdResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ConvertToUserId",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ConvertToUserId"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the members of a department, and of those below it if asked, each
-        /// member once. A stream that ends with OK is complete; one that was cut is
-        /// called again from the start.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 60003 or 60123): no such department.
-        /// RESOURCE_EXHAUSTED (WECOM_REFUSED, errcode 45029): the department is too
-        /// large for WeCom to answer; or MESSAGE_TOO_LARGE: its answer is over 4 MiB. Ask
-        /// with LIST_DETAIL_BRIEF, or for the departments below. UNAVAILABLE
-        /// (SHUTTING_DOWN): call again.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90200 (brief),
-        /// https://developer.work.weixin.qq.com/document/path/90201 (full)
-        pub async fn list_users(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListUsersRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::ListUsersResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives the members of a department, and of those below it if asked, each
+    /// member once. A stream that ends with OK is complete; one that was cut is
+    /// called again from the start.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 60003 or 60123): no such department.
+    /// RESOURCE_EXHAUSTED (WECOM_REFUSED, errcode 45029): the department is too
+    /// large for WeCom to answer; or MESSAGE_TOO_LARGE: its answer is over 4 MiB. Ask
+    /// with LIST_DETAIL_BRIEF, or for the departments below. UNAVAILABLE
+    /// (SHUTTING_DOWN): call again.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90200> (brief),
+    /// <https://developer.work.weixin.qq.com/document/path/90201> (full)
+    pub async fn list_users(
+        &self,
+        request: impl ::tonic::IntoRequest<ListUsersRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<::tonic::Streaming<ListUsersResponse>>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ListUsers",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ListUsers"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// Gives the id of every member of the corp with the member's departments. The
-        /// gateway follows WeCom's cursor. A stream that ends without a message whose
-        /// resume_token is empty was cut: call again with the last resume_token.
-        ///
-        /// FAILED_PRECONDITION (CONTACTS_SECRET_MISSING): WeCom takes the contact-sync
-        /// secret (通讯录同步) for this call, and the gateway's configuration has none
-        /// for the app. UNAVAILABLE (SHUTTING_DOWN): go on with the last resume_token.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/96067
-        pub async fn list_user_ids(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListUserIdsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::ListUserIdsResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.server_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_request(), call).await?)
+    }
+    /// Gives the id of every member of the corp with the member's departments. The
+    /// gateway follows WeCom's cursor. A stream that ends without a message whose
+    /// resume_token is empty was cut: call again with the last resume_token.
+    ///
+    /// FAILED_PRECONDITION (CONTACTS_SECRET_MISSING): WeCom takes the contact-sync
+    /// secret (通讯录同步) for this call, and the gateway's configuration has none
+    /// for the app. UNAVAILABLE (SHUTTING_DOWN): go on with the last resume_token.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/96067>
+    pub async fn list_user_ids(
+        &self,
+        request: impl ::tonic::IntoRequest<ListUserIdsRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<::tonic::Streaming<ListUserIdsResponse>>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ListUserIds",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ListUserIds"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// Gives departments: one with all below it, or everything visible.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 60003 or 60123): no such department.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90208 (full),
-        /// https://developer.work.weixin.qq.com/document/path/95350 (brief)
-        pub async fn list_departments(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListDepartmentsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDepartmentsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.server_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_request(), call).await?)
+    }
+    /// Gives departments: one with all below it, or everything visible.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 60003 or 60123): no such department.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90208> (full),
+    /// <https://developer.work.weixin.qq.com/document/path/95350> (brief)
+    pub async fn list_departments(
+        &self,
+        request: impl ::tonic::IntoRequest<ListDepartmentsRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ListDepartmentsResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ListDepartments",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ListDepartments"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives one department.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 60003 or 60123): no such department.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/95351
-        pub async fn get_department(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetDepartmentRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetDepartmentResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives one department.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 60003 or 60123): no such department.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/95351>
+    pub async fn get_department(
+        &self,
+        request: impl ::tonic::IntoRequest<GetDepartmentRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetDepartmentResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/GetDepartment",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "GetDepartment"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the corp's tags.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90216
-        pub async fn list_tags(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListTagsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListTagsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives the corp's tags.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90216>
+    pub async fn list_tags(
+        &self,
+        request: impl ::tonic::IntoRequest<ListTagsRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ListTagsResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/ListTags",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "ListTags"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives one tag with what it holds, as far as the app may see it.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 40068): no such tag. PERMISSION_DENIED
-        /// (WECOM_REFUSED, errcode 81011): the app may not read this tag.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90213
-        pub async fn get_tag(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetTagRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetTagResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives one tag with what it holds, as far as the app may see it.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 40068): no such tag. PERMISSION_DENIED
+    /// (WECOM_REFUSED, errcode 81011): the app may not read this tag.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90213>
+    pub async fn get_tag(
+        &self,
+        request: impl ::tonic::IntoRequest<GetTagRequest>,
+    ) -> ::core::result::Result<::tonic::Response<GetTagResponse>, crate::GatewayError> {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.UserService/GetTag",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.UserService", "GetTag"));
-            self.inner.unary(req, path, codec).await
-        }
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
     }
 }
 /// Request of BuildLoginUrl.
@@ -2714,350 +2490,239 @@ impl JsSdkKind {
         }
     }
 }
-/// Generated client implementations.
-pub mod auth_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Logs members in and signs what their browsers need.
-    ///
-    /// The walk: BuildLoginUrl, send the browser there, receive `code` and `state` at
-    /// the redirect address, Login, keep the session token in a cookie, VerifySession
-    /// at each request, Logout. The caller ties the state to the browser with a
-    /// cookie of its own and compares the two before Login: the gateway never sees
-    /// the browser. Cookies: `__Host-` prefix, Secure, HttpOnly, SameSite=Lax.
-    ///
-    /// Every RPC can give, besides what it names itself: NOT_FOUND (APP_NOT_FOUND);
-    /// INVALID_ARGUMENT (INVALID_REQUEST) with every violation; and, where it calls
-    /// WeCom, FAILED_PRECONDITION (CREDENTIAL_REFUSED, or WECOM_REFUSED with errcode
-    /// 60020: the gateway's address is not trusted), RESOURCE_EXHAUSTED (PACED,
-    /// WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN), both
-    /// with RetryInfo, DEADLINE_EXCEEDED (DEADLINE_EXCEEDED). UNAUTHENTICATED always
-    /// speaks of the calling program, never of the person who logs in.
-    #[derive(Debug, Clone)]
-    pub struct AuthServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
+/// Logs members in and signs what their browsers need.
+///
+/// The walk: BuildLoginUrl, send the browser there, receive `code` and `state` at
+/// the redirect address, Login, keep the session token in a cookie, VerifySession
+/// at each request, Logout. The caller ties the state to the browser with a
+/// cookie of its own and compares the two before Login: the gateway never sees
+/// the browser. Cookies: `__Host-` prefix, Secure, HttpOnly, SameSite=Lax.
+///
+/// Every RPC can give, besides what it names itself: NOT_FOUND (APP_NOT_FOUND);
+/// INVALID_ARGUMENT (INVALID_REQUEST) with every violation; and, where it calls
+/// WeCom, FAILED_PRECONDITION (CREDENTIAL_REFUSED, or WECOM_REFUSED with errcode
+/// 60020: the gateway's address is not trusted), RESOURCE_EXHAUSTED (PACED,
+/// WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN), both
+/// with RetryInfo, DEADLINE_EXCEEDED (DEADLINE_EXCEEDED). UNAUTHENTICATED always
+/// speaks of the calling program, never of the person who logs in.
+#[derive(Clone, Debug)]
+pub struct AuthService(crate::Client);
+impl crate::Client {
+    /// The calls of AuthService.
+    pub fn auth(&self) -> AuthService {
+        AuthService(self.clone())
     }
-    impl AuthServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> AuthServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> AuthServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            AuthServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Makes the address that a browser opens to log in: the OAuth link for pages
-        /// inside the WeCom client, or the page with the QR code for a desktop browser.
-        /// Calls nothing.
-        ///
-        /// INVALID_ARGUMENT (INVALID_REQUEST): redirect_uri is not on the gateway's
-        /// list; the whole address is compared, byte by byte. UNAVAILABLE
-        /// (STORE_UNAVAILABLE): the state could not be stored.
-        ///
-        /// Safe to repeat: a repetition with an empty state makes another state.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/91022,
-        /// https://developer.work.weixin.qq.com/document/path/98152
-        pub async fn build_login_url(
-            &mut self,
-            request: impl tonic::IntoRequest<super::BuildLoginUrlRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::BuildLoginUrlResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+}
+impl AuthService {
+    /// Makes the address that a browser opens to log in: the OAuth link for pages
+    /// inside the WeCom client, or the page with the QR code for a desktop browser.
+    /// Calls nothing.
+    ///
+    /// INVALID_ARGUMENT (INVALID_REQUEST): redirect_uri is not on the gateway's
+    /// list; the whole address is compared, byte by byte. UNAVAILABLE
+    /// (STORE_UNAVAILABLE): the state could not be stored.
+    ///
+    /// Safe to repeat: a repetition with an empty state makes another state.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/91022,>
+    /// <https://developer.work.weixin.qq.com/document/path/98152>
+    pub async fn build_login_url(
+        &self,
+        request: impl ::tonic::IntoRequest<BuildLoginUrlRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<BuildLoginUrlResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/BuildLoginUrl",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "BuildLoginUrl"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Turns the code of a finished login into a member and a session token.
-        ///
-        /// INVALID_ARGUMENT (LOGIN_STATE_REFUSED): the state is empty, unknown, ended,
-        /// used, or made for another app or caller. INVALID_ARGUMENT (WECOM_REFUSED,
-        /// errcode 40029, 42003 or 42022; or LOGIN_CODE_USED, when another caller or
-        /// another state brought the code before, or this one did over 5 minutes ago):
-        /// begin the login again; a page that was reloaded or forwarded is the usual
-        /// cause. PERMISSION_DENIED
-        /// (NOT_A_MEMBER): WeCom knows the visitor, and it is no member of the corp.
-        /// A member out of the app's visible range gets in, with the user id alone.
-        /// FAILED_PRECONDITION (WECOM_REFUSED, errcode 50001): the redirect
-        /// address is not a trusted domain of the app. UNAVAILABLE
-        /// (STORE_UNAVAILABLE): nobody is let in while the store is away. UNKNOWN
-        /// (OUTCOME_UNKNOWN): WeCom's answer was lost and the code may be spent; begin
-        /// the login again.
-        ///
-        /// Safe to repeat: WeCom takes a code once, but for 5 minutes, the code's life,
-        /// the gateway gives the same caller the same answer for the same request.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/91023
-        pub async fn login(
-            &mut self,
-            request: impl tonic::IntoRequest<super::LoginRequest>,
-        ) -> std::result::Result<tonic::Response<super::LoginResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Turns the code of a finished login into a member and a session token.
+    ///
+    /// INVALID_ARGUMENT (LOGIN_STATE_REFUSED): the state is empty, unknown, ended,
+    /// used, or made for another app or caller. INVALID_ARGUMENT (WECOM_REFUSED,
+    /// errcode 40029, 42003 or 42022; or LOGIN_CODE_USED, when another caller or
+    /// another state brought the code before, or this one did over 5 minutes ago):
+    /// begin the login again; a page that was reloaded or forwarded is the usual
+    /// cause. PERMISSION_DENIED
+    /// (NOT_A_MEMBER): WeCom knows the visitor, and it is no member of the corp.
+    /// A member out of the app's visible range gets in, with the user id alone.
+    /// FAILED_PRECONDITION (WECOM_REFUSED, errcode 50001): the redirect
+    /// address is not a trusted domain of the app. UNAVAILABLE
+    /// (STORE_UNAVAILABLE): nobody is let in while the store is away. UNKNOWN
+    /// (OUTCOME_UNKNOWN): WeCom's answer was lost and the code may be spent; begin
+    /// the login again.
+    ///
+    /// Safe to repeat: WeCom takes a code once, but for 5 minutes, the code's life,
+    /// the gateway gives the same caller the same answer for the same request.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/91023>
+    pub async fn login(
+        &self,
+        request: impl ::tonic::IntoRequest<LoginRequest>,
+    ) -> ::core::result::Result<::tonic::Response<LoginResponse>, crate::GatewayError> {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/Login",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "Login"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Says whose session token it is. Calls nothing at WeCom: a member who left
-        /// the corp since Login is still named until the session ends.
-        ///
-        /// INVALID_ARGUMENT (SESSION_INVALID): not a token of this gateway, damaged, or
-        /// of an app that is not the caller's. INVALID_ARGUMENT (SESSION_EXPIRED,
-        /// SESSION_REVOKED): the person must log in again. UNAVAILABLE
-        /// (STORE_UNAVAILABLE): whether it was logged out cannot be told.
-        ///
-        /// Safe to repeat.
-        pub async fn verify_session(
-            &mut self,
-            request: impl tonic::IntoRequest<super::VerifySessionRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::VerifySessionResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Says whose session token it is. Calls nothing at WeCom: a member who left
+    /// the corp since Login is still named until the session ends.
+    ///
+    /// INVALID_ARGUMENT (SESSION_INVALID): not a token of this gateway, damaged, or
+    /// of an app that is not the caller's. INVALID_ARGUMENT (SESSION_EXPIRED,
+    /// SESSION_REVOKED): the person must log in again. UNAVAILABLE
+    /// (STORE_UNAVAILABLE): whether it was logged out cannot be told.
+    ///
+    /// Safe to repeat.
+    pub async fn verify_session(
+        &self,
+        request: impl ::tonic::IntoRequest<VerifySessionRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<VerifySessionResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/VerifySession",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "VerifySession"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Ends a session before its time. Every replica refuses the token within 5 s.
-        ///
-        /// INVALID_ARGUMENT (SESSION_INVALID): as in VerifySession. UNAVAILABLE
-        /// (STORE_UNAVAILABLE): the session was not ended.
-        ///
-        /// Safe to repeat: a session that ended already is a success.
-        pub async fn logout(
-            &mut self,
-            request: impl tonic::IntoRequest<super::LogoutRequest>,
-        ) -> std::result::Result<tonic::Response<super::LogoutResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Ends a session before its time. Every replica refuses the token within 5 s.
+    ///
+    /// INVALID_ARGUMENT (SESSION_INVALID): as in VerifySession. UNAVAILABLE
+    /// (STORE_UNAVAILABLE): the session was not ended.
+    ///
+    /// Safe to repeat: a session that ended already is a success.
+    pub async fn logout(
+        &self,
+        request: impl ::tonic::IntoRequest<LogoutRequest>,
+    ) -> ::core::result::Result<::tonic::Response<LogoutResponse>, crate::GatewayError> {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/Logout",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "Logout"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the sensitive fields that the member agreed to show.
-        ///
-        /// FAILED_PRECONDITION (WECOM_REFUSED, errcode 84014): the ticket ended; log in
-        /// again. INVALID_ARGUMENT (WECOM_REFUSED, errcode 84015): no such ticket.
-        ///
-        /// Safe to repeat while the ticket lives.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/95833
-        pub async fn get_user_detail(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetUserDetailRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetUserDetailResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives the sensitive fields that the member agreed to show.
+    ///
+    /// FAILED_PRECONDITION (WECOM_REFUSED, errcode 84014): the ticket ended; log in
+    /// again. INVALID_ARGUMENT (WECOM_REFUSED, errcode 84015): no such ticket.
+    ///
+    /// Safe to repeat while the ticket lives.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/95833>
+    pub async fn get_user_detail(
+        &self,
+        request: impl ::tonic::IntoRequest<GetUserDetailRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetUserDetailResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/GetUserDetail",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "GetUserDetail"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Signs the address of a page for WeCom's JS-SDK. The ticket behind the
-        /// signature is cached, and never leaves the gateway.
-        ///
-        /// Safe to repeat; each call makes another nonce. WeCom gives a corp 400
-        /// tickets an hour and an app 100; the cache needs one in 2 hours.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90506 (ticket),
-        /// https://developer.work.weixin.qq.com/document/path/96909 (signature)
-        pub async fn sign_js_sdk(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SignJsSdkRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SignJsSdkResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Signs the address of a page for WeCom's JS-SDK. The ticket behind the
+    /// signature is cached, and never leaves the gateway.
+    ///
+    /// Safe to repeat; each call makes another nonce. WeCom gives a corp 400
+    /// tickets an hour and an app 100; the cache needs one in 2 hours.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90506> (ticket),
+    /// <https://developer.work.weixin.qq.com/document/path/96909> (signature)
+    pub async fn sign_js_sdk(
+        &self,
+        request: impl ::tonic::IntoRequest<SignJsSdkRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<SignJsSdkResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/SignJsSdk",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "SignJsSdk"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the app's access token, for services that still call WeCom themselves.
-        /// Whoever holds it can do all that the app can: grant the permission
-        /// `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
-        /// browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
-        /// pass by the gateway's pacing.
-        ///
-        /// PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.
-        ///
-        /// Safe to repeat. A token that WeCom refused is named in
-        /// rejected_access_token; many callers that name the same one cause one fetch.
-        /// More than four such tokens of an app in 10 minutes are PACED.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/91039
-        pub async fn get_access_token(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetAccessTokenRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetAccessTokenResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives the app's access token, for services that still call WeCom themselves.
+    /// Whoever holds it can do all that the app can: grant the permission
+    /// `AuthService/GetAccessToken` sparingly, and keep the token out of logs and
+    /// browsers. `AuthService/*` and `*` do not grant it. Use the gateway's RPCs where they exist: calls made with the token
+    /// pass by the gateway's pacing.
+    ///
+    /// PERMISSION_DENIED (CALLER_NOT_PERMITTED): the caller lacks the permission.
+    ///
+    /// Safe to repeat. A token that WeCom refused is named in
+    /// rejected_access_token; many callers that name the same one cause one fetch.
+    /// More than four such tokens of an app in 10 minutes are PACED.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/91039>
+    pub async fn get_access_token(
+        &self,
+        request: impl ::tonic::IntoRequest<GetAccessTokenRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetAccessTokenResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.AuthService/GetAccessToken",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.AuthService", "GetAccessToken"));
-            self.inner.unary(req, path, codec).await
-        }
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
     }
 }
 /// Request of SendBulk: one header first, then chunks.
@@ -3733,360 +3398,246 @@ impl BulkJobState {
         }
     }
 }
-/// Generated client implementations.
-pub mod bulk_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Sends to up to 1000000 members in one job.
-    ///
-    /// The promise: accepted means on disk, and each accepted item gets exactly one
-    /// final outcome. A message is sent at most once while WeCom's duplicate check
-    /// covers the resend, up to 4 hours; beyond that the outcome is UNKNOWN and
-    /// nothing is sent again, unless on_unknown asks for it. A crash, a restart and a
-    /// takeover by another replica change nothing of this.
-    ///
-    /// Items with equal content travel together, at most 1000 in one call of WeCom's
-    /// message/send (a batch). The gateway keeps WeCom's limits: a limit that is hit
-    /// pauses the job, which says so in an event and goes on by itself. A member
-    /// named more than once in a job gets at most 25 messages a minute and 900 an
-    /// hour, under WeCom's 30 and 1000, beyond which WeCom drops messages without a
-    /// word.
-    ///
-    /// Events are ordered, unique, free of gaps, and can be resumed at each
-    /// `sequence` until 7 days after the end of the job. Leaving a stream does not
-    /// cancel the job. A stream that ends without `finished` was cut: go on with
-    /// WatchBulkJob.
-    ///
-    /// A job belongs to the caller that made it: to others it does not exist. Every
-    /// RPC can give, besides what it names itself: INVALID_ARGUMENT (INVALID_REQUEST)
-    /// with violations, NOT_FOUND (APP_NOT_FOUND, or JOB_NOT_FOUND: no such job, not
-    /// the caller's, or gone 7 days after its end), UNAVAILABLE (STORE_UNAVAILABLE)
-    /// with RetryInfo, and in streams UNAVAILABLE (SHUTTING_DOWN, or
-    /// STREAM_LIFETIME_REACHED after 30 minutes) with the metadata `last_sequence`.
-    #[derive(Debug, Clone)]
-    pub struct BulkServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
+/// Sends to up to 1000000 members in one job.
+///
+/// The promise: accepted means on disk, and each accepted item gets exactly one
+/// final outcome. A message is sent at most once while WeCom's duplicate check
+/// covers the resend, up to 4 hours; beyond that the outcome is UNKNOWN and
+/// nothing is sent again, unless on_unknown asks for it. A crash, a restart and a
+/// takeover by another replica change nothing of this.
+///
+/// Items with equal content travel together, at most 1000 in one call of WeCom's
+/// message/send (a batch). The gateway keeps WeCom's limits: a limit that is hit
+/// pauses the job, which says so in an event and goes on by itself. A member
+/// named more than once in a job gets at most 25 messages a minute and 900 an
+/// hour, under WeCom's 30 and 1000, beyond which WeCom drops messages without a
+/// word.
+///
+/// Events are ordered, unique, free of gaps, and can be resumed at each
+/// `sequence` until 7 days after the end of the job. Leaving a stream does not
+/// cancel the job. A stream that ends without `finished` was cut: go on with
+/// WatchBulkJob.
+///
+/// A job belongs to the caller that made it: to others it does not exist. Every
+/// RPC can give, besides what it names itself: INVALID_ARGUMENT (INVALID_REQUEST)
+/// with violations, NOT_FOUND (APP_NOT_FOUND, or JOB_NOT_FOUND: no such job, not
+/// the caller's, or gone 7 days after its end), UNAVAILABLE (STORE_UNAVAILABLE)
+/// with RetryInfo, and in streams UNAVAILABLE (SHUTTING_DOWN, or
+/// STREAM_LIFETIME_REACHED after 30 minutes) with the metadata `last_sequence`.
+#[derive(Clone, Debug)]
+pub struct BulkService(crate::Client);
+impl crate::Client {
+    /// The calls of BulkService.
+    pub fn bulk(&self) -> BulkService {
+        BulkService(self.clone())
     }
-    impl BulkServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> BulkServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> BulkServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            BulkServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Takes items and answers with the events of the job they become.
-        ///
-        /// The caller sends one header, then chunks, then closes its side; nothing is
-        /// accepted before that. The first event is `accepted`, the last `finished`.
-        ///
-        /// INVALID_ARGUMENT (INVALID_REQUEST): the header, or a chunk, breaks rules;
-        /// every violation of that one message is listed, an item by its place in the
-        /// whole upload (`items[17042].user_id`). INVALID_ARGUMENT also for more than
-        /// 1000000 items, more than 100000 items with a content of their own or more
-        /// than 64 MiB of it, and for no items. RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE):
-        /// a message over 1 MiB. RESOURCE_EXHAUSTED (BULK_LIMIT_REACHED) with
-        /// QuotaFailure: 100 open jobs of the caller, or 10000000 items of all callers
-        /// waiting. RESOURCE_EXHAUSTED (STORE_FULL): no room on disk.
-        /// DEADLINE_EXCEEDED (UPLOAD_IDLE): nothing came for 30 s. ALREADY_EXISTS
-        /// (REQUEST_ID_REUSED): the request_id belongs to another upload; metadata
-        /// `job_id`. Inline media is uploaded before the job is accepted: what
-        /// MediaService.UploadMedia can give, this can. In all these cases nothing was
-        /// accepted and nothing is sent.
-        ///
-        /// Retry safety: with a request_id the whole call may be repeated, and leads to
-        /// the same job. Without one, a stream cut after the caller closed its side may
-        /// have left a job: look in ListBulkJobs. Not marked idempotent, since stacks
-        /// that repeat calls by themselves would hold the whole upload in memory.
-        ///
-        /// The response is BulkEvent because WatchBulkJob gives the very same events.
-        /// buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
-        /// buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
-        pub async fn send_bulk(
-            &mut self,
-            request: impl tonic::IntoStreamingRequest<Message = super::SendBulkRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::BulkEvent>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+}
+impl BulkService {
+    /// Takes items and answers with the events of the job they become.
+    ///
+    /// The caller sends one header, then chunks, then closes its side; nothing is
+    /// accepted before that. The first event is `accepted`, the last `finished`.
+    ///
+    /// INVALID_ARGUMENT (INVALID_REQUEST): the header, or a chunk, breaks rules;
+    /// every violation of that one message is listed, an item by its place in the
+    /// whole upload (`items\[17042\].user_id`). INVALID_ARGUMENT also for more than
+    /// 1000000 items, more than 100000 items with a content of their own or more
+    /// than 64 MiB of it, and for no items. RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE):
+    /// a message over 1 MiB. RESOURCE_EXHAUSTED (BULK_LIMIT_REACHED) with
+    /// QuotaFailure: 100 open jobs of the caller, or 10000000 items of all callers
+    /// waiting. RESOURCE_EXHAUSTED (STORE_FULL): no room on disk.
+    /// DEADLINE_EXCEEDED (UPLOAD_IDLE): nothing came for 30 s. ALREADY_EXISTS
+    /// (REQUEST_ID_REUSED): the request_id belongs to another upload; metadata
+    /// `job_id`. Inline media is uploaded before the job is accepted: what
+    /// MediaService.UploadMedia can give, this can. In all these cases nothing was
+    /// accepted and nothing is sent.
+    ///
+    /// Retry safety: with a request_id the whole call may be repeated, and leads to
+    /// the same job. Without one, a stream cut after the caller closed its side may
+    /// have left a job: look in ListBulkJobs. Not marked idempotent, since stacks
+    /// that repeat calls by themselves would hold the whole upload in memory.
+    ///
+    /// The response is BulkEvent because WatchBulkJob gives the very same events.
+    /// buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    /// buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    pub async fn send_bulk(
+        &self,
+        request: impl ::tonic::IntoStreamingRequest<Message = SendBulkRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<::tonic::Streaming<BulkEvent>>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/SendBulk",
             );
-            let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "SendBulk"));
-            self.inner.streaming(req, path, codec).await
-        }
-        /// Gives the events of a job after a sequence number, waits for more, and ends
-        /// with OK after `finished`.
-        ///
-        /// OUT_OF_RANGE (SEQUENCE_OUT_OF_RANGE): after_sequence is before the first
-        /// event still kept or beyond the last one; metadata `first_sequence` and
-        /// `last_sequence`. Never a silent gap.
-        ///
-        /// Safe to repeat, with the sequence of the last event seen.
-        ///
-        /// The response is BulkEvent because SendBulk gives the very same events.
-        /// buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
-        /// buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
-        pub async fn watch_bulk_job(
-            &mut self,
-            request: impl tonic::IntoRequest<super::WatchBulkJobRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::BulkEvent>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_streaming_request(), call).await?)
+    }
+    /// Gives the events of a job after a sequence number, waits for more, and ends
+    /// with OK after `finished`.
+    ///
+    /// OUT_OF_RANGE (SEQUENCE_OUT_OF_RANGE): after_sequence is before the first
+    /// event still kept or beyond the last one; metadata `first_sequence` and
+    /// `last_sequence`. Never a silent gap.
+    ///
+    /// Safe to repeat, with the sequence of the last event seen.
+    ///
+    /// The response is BulkEvent because SendBulk gives the very same events.
+    /// buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    /// buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    pub async fn watch_bulk_job(
+        &self,
+        request: impl ::tonic::IntoRequest<WatchBulkJobRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<::tonic::Streaming<BulkEvent>>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/WatchBulkJob",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "WatchBulkJob"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// Gives a job as it stands. Safe to repeat.
-        pub async fn get_bulk_job(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetBulkJobRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetBulkJobResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.server_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_request(), call).await?)
+    }
+    /// Gives a job as it stands. Safe to repeat.
+    pub async fn get_bulk_job(
+        &self,
+        request: impl ::tonic::IntoRequest<GetBulkJobRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetBulkJobResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/GetBulkJob",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "GetBulkJob"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the caller's jobs, newest first, in pages. Safe to repeat.
-        pub async fn list_bulk_jobs(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListBulkJobsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListBulkJobsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives the caller's jobs, newest first, in pages. Safe to repeat.
+    pub async fn list_bulk_jobs(
+        &self,
+        request: impl ::tonic::IntoRequest<ListBulkJobsRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ListBulkJobsResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/ListBulkJobs",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "ListBulkJobs"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Stops a job. No call to WeCom begins later than 1 s after the answer; calls
-        /// under way end with an outcome of their own; the rest becomes CANCELLED. What
-        /// was sent stays sent: see RecallBulkJob.
-        ///
-        /// Safe to repeat: a job that was cancelled or has ended is a success, and
-        /// stays as it is.
-        pub async fn cancel_bulk_job(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CancelBulkJobRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CancelBulkJobResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Stops a job. No call to WeCom begins later than 1 s after the answer; calls
+    /// under way end with an outcome of their own; the rest becomes CANCELLED. What
+    /// was sent stays sent: see RecallBulkJob.
+    ///
+    /// Safe to repeat: a job that was cancelled or has ended is a success, and
+    /// stays as it is.
+    pub async fn cancel_bulk_job(
+        &self,
+        request: impl ::tonic::IntoRequest<CancelBulkJobRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<CancelBulkJobResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/CancelBulkJob",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "CancelBulkJob"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Takes back the messages of a job that has ended, from WeCom clients (not from
-        /// the WeChat plugin), within 24 hours of their sending. Outcomes stay as they
-        /// are.
-        ///
-        /// One call to WeCom for each message_id, as many as the caller's deadline
-        /// allows: call again while pending_message_count is above 0.
-        ///
-        /// FAILED_PRECONDITION (JOB_NOT_FINISHED): the job still runs; cancel it first.
-        /// FAILED_PRECONDITION (CREDENTIAL_REFUSED), RESOURCE_EXHAUSTED (PACED,
-        /// WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN), when
-        /// not one message could be tried. A message that WeCom refuses to take back is
-        /// in the response, not an error.
-        ///
-        /// Safe to repeat: what was taken back is not tried again.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/94867
-        pub async fn recall_bulk_job(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RecallBulkJobRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RecallBulkJobResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Takes back the messages of a job that has ended, from WeCom clients (not from
+    /// the WeChat plugin), within 24 hours of their sending. Outcomes stay as they
+    /// are.
+    ///
+    /// One call to WeCom for each message_id, as many as the caller's deadline
+    /// allows: call again while pending_message_count is above 0.
+    ///
+    /// FAILED_PRECONDITION (JOB_NOT_FINISHED): the job still runs; cancel it first.
+    /// FAILED_PRECONDITION (CREDENTIAL_REFUSED), RESOURCE_EXHAUSTED (PACED,
+    /// WECOM_RATE_LIMITED) and UNAVAILABLE (WECOM_UNREACHABLE, CIRCUIT_OPEN), when
+    /// not one message could be tried. A message that WeCom refuses to take back is
+    /// in the response, not an error.
+    ///
+    /// Safe to repeat: what was taken back is not tried again.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/94867>
+    pub async fn recall_bulk_job(
+        &self,
+        request: impl ::tonic::IntoRequest<RecallBulkJobRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<RecallBulkJobResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/RecallBulkJob",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "RecallBulkJob"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Gives the final outcome of each item of a job, or of those with some
-        /// outcomes. For a job that still runs, it gives the outcomes that are final by
-        /// now. A stream that ends without a message whose resume_token is empty was
-        /// cut: call again with the last resume_token.
-        ///
-        /// Safe to repeat.
-        pub async fn list_bulk_outcomes(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListBulkOutcomesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::ListBulkOutcomesResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Gives the final outcome of each item of a job, or of those with some
+    /// outcomes. For a job that still runs, it gives the outcomes that are final by
+    /// now. A stream that ends without a message whose resume_token is empty was
+    /// cut: call again with the last resume_token.
+    ///
+    /// Safe to repeat.
+    pub async fn list_bulk_outcomes(
+        &self,
+        request: impl ::tonic::IntoRequest<ListBulkOutcomesRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<::tonic::Streaming<ListBulkOutcomesResponse>>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.BulkService/ListBulkOutcomes",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.BulkService", "ListBulkOutcomes"));
-            self.inner.server_streaming(req, path, codec).await
-        }
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.server_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_request(), call).await?)
     }
 }
 /// The `reason` of the google.rpc.ErrorInfo that comes with every error of the
@@ -4506,204 +4057,105 @@ impl DiagnosisVerdict {
         }
     }
 }
-/// Generated client implementations.
-pub mod gateway_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Tells about the gateway, for operators and for callers that start up.
-    #[derive(Debug, Clone)]
-    pub struct GatewayServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
+/// Tells about the gateway, for operators and for callers that start up.
+#[derive(Clone, Debug)]
+pub struct GatewayService(crate::Client);
+impl crate::Client {
+    /// The calls of GatewayService.
+    pub fn gateway(&self) -> GatewayService {
+        GatewayService(self.clone())
     }
-    impl GatewayServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> GatewayServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> GatewayServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            GatewayServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// The version of the gateway. Safe to repeat.
-        pub async fn get_server_info(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetServerInfoRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetServerInfoResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+}
+impl GatewayService {
+    /// The version of the gateway. Safe to repeat.
+    pub async fn get_server_info(
+        &self,
+        request: impl ::tonic::IntoRequest<GetServerInfoRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetServerInfoResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.GatewayService/GetServerInfo",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.GatewayService", "GetServerInfo"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// The apps that the caller may use, with the state of their access token and
-        /// quota as this process knows it. Calls nothing. Safe to repeat.
-        pub async fn list_apps(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListAppsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListAppsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// The apps that the caller may use, with the state of their access token and
+    /// quota as this process knows it. Calls nothing. Safe to repeat.
+    pub async fn list_apps(
+        &self,
+        request: impl ::tonic::IntoRequest<ListAppsRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ListAppsResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.GatewayService/ListApps",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.GatewayService", "ListApps"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Asks WeCom about an app and explains each known mistake: a wrong secret, a
-        /// caller address that is not trusted, an app that may not act, nobody in the
-        /// visible range. Sends no message. Safe to repeat.
-        pub async fn diagnose_app(
-            &mut self,
-            request: impl tonic::IntoRequest<super::DiagnoseAppRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::DiagnoseAppResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Asks WeCom about an app and explains each known mistake: a wrong secret, a
+    /// caller address that is not trusted, an app that may not act, nobody in the
+    /// visible range. Sends no message. Safe to repeat.
+    pub async fn diagnose_app(
+        &self,
+        request: impl ::tonic::IntoRequest<DiagnoseAppRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<DiagnoseAppResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.GatewayService/DiagnoseApp",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.GatewayService", "DiagnoseApp"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Calls a path of WeCom that has no RPC of its own, with JSON in and out. The
-        /// gateway adds the token, paces, maps errors and takes secrets out of the
-        /// answer. PERMISSION_DENIED unless the caller may and the path is listed. Not
-        /// safe to repeat in general.
-        pub async fn call_api(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CallApiRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CallApiResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Calls a path of WeCom that has no RPC of its own, with JSON in and out. The
+    /// gateway adds the token, paces, maps errors and takes secrets out of the
+    /// answer. PERMISSION_DENIED unless the caller may and the path is listed. Not
+    /// safe to repeat in general.
+    pub async fn call_api(
+        &self,
+        request: impl ::tonic::IntoRequest<CallApiRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<CallApiResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.GatewayService/CallApi",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.GatewayService", "CallApi"));
-            self.inner.unary(req, path, codec).await
-        }
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, false, call).await
     }
 }
 /// Request of UploadMedia: one header first, then chunks.
@@ -4889,222 +4341,120 @@ impl MediaKind {
         }
     }
 }
-/// Generated client implementations.
-pub mod media_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Stores media at WeCom and fetches it.
-    ///
-    /// Files travel in chunks of at most 1 MiB (1048576 bytes); 256 KiB is a good
-    /// size, since many gRPC stacks refuse messages over 4 MiB and small ones cost
-    /// little. For a file up to 2 MiB that is sent once, InlineMedia in the content
-    /// saves the upload.
-    ///
-    /// Every RPC can give, besides what it names itself: NOT_FOUND (APP_NOT_FOUND);
-    /// INVALID_ARGUMENT (INVALID_REQUEST) with every violation; FAILED_PRECONDITION
-    /// (CREDENTIAL_REFUSED, or WECOM_REFUSED with errcode 60020: the gateway's address
-    /// is not trusted); RESOURCE_EXHAUSTED (PACED, WECOM_RATE_LIMITED) and UNAVAILABLE
-    /// (WECOM_UNREACHABLE, CIRCUIT_OPEN), all with RetryInfo; DEADLINE_EXCEEDED
-    /// (DEADLINE_EXCEEDED). Uploads also: RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE): a
-    /// chunk over 1 MiB; DEADLINE_EXCEEDED (UPLOAD_IDLE): nothing came for 30 s.
-    #[derive(Debug, Clone)]
-    pub struct MediaServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
+/// Stores media at WeCom and fetches it.
+///
+/// Files travel in chunks of at most 1 MiB (1048576 bytes); 256 KiB is a good
+/// size, since many gRPC stacks refuse messages over 4 MiB and small ones cost
+/// little. For a file up to 2 MiB that is sent once, InlineMedia in the content
+/// saves the upload.
+///
+/// Every RPC can give, besides what it names itself: NOT_FOUND (APP_NOT_FOUND);
+/// INVALID_ARGUMENT (INVALID_REQUEST) with every violation; FAILED_PRECONDITION
+/// (CREDENTIAL_REFUSED, or WECOM_REFUSED with errcode 60020: the gateway's address
+/// is not trusted); RESOURCE_EXHAUSTED (PACED, WECOM_RATE_LIMITED) and UNAVAILABLE
+/// (WECOM_UNREACHABLE, CIRCUIT_OPEN), all with RetryInfo; DEADLINE_EXCEEDED
+/// (DEADLINE_EXCEEDED). Uploads also: RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE): a
+/// chunk over 1 MiB; DEADLINE_EXCEEDED (UPLOAD_IDLE): nothing came for 30 s.
+#[derive(Clone, Debug)]
+pub struct MediaService(crate::Client);
+impl crate::Client {
+    /// The calls of MediaService.
+    pub fn media(&self) -> MediaService {
+        MediaService(self.clone())
     }
-    impl MediaServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> MediaServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> MediaServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            MediaServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Stores a file for 3 days. The caller sends one header, then chunks, then
-        /// closes its side. All apps of the corp may use the media_id.
-        ///
-        /// INVALID_ARGUMENT (INVALID_REQUEST): the file is too short or too long for its
-        /// kind, or not of size_bytes. INVALID_ARGUMENT (WECOM_REFUSED, errcode 40009,
-        /// 40011 or 45001: too large; 40123: a broken picture; 45007: a voice over 60 s;
-        /// 301016 or 301017: a voice that is not AMR).
-        ///
-        /// Safe to repeat: equal bytes of the same kind and name for the same app give
-        /// the same media_id within its life, without another upload; at worst a spare
-        /// media_id is left behind.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90253
-        pub async fn upload_media(
-            &mut self,
-            request: impl tonic::IntoStreamingRequest<
-                Message = super::UploadMediaRequest,
-            >,
-        ) -> std::result::Result<
-            tonic::Response<super::UploadMediaResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+}
+impl MediaService {
+    /// Stores a file for 3 days. The caller sends one header, then chunks, then
+    /// closes its side. All apps of the corp may use the media_id.
+    ///
+    /// INVALID_ARGUMENT (INVALID_REQUEST): the file is too short or too long for its
+    /// kind, or not of size_bytes. INVALID_ARGUMENT (WECOM_REFUSED, errcode 40009,
+    /// 40011 or 45001: too large; 40123: a broken picture; 45007: a voice over 60 s;
+    /// 301016 or 301017: a voice that is not AMR).
+    ///
+    /// Safe to repeat: equal bytes of the same kind and name for the same app give
+    /// the same media_id within its life, without another upload; at worst a spare
+    /// media_id is left behind.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90253>
+    pub async fn upload_media(
+        &self,
+        request: impl ::tonic::IntoStreamingRequest<Message = UploadMediaRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<UploadMediaResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.MediaService/UploadMedia",
             );
-            let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MediaService", "UploadMedia"));
-            self.inner.client_streaming(req, path, codec).await
-        }
-        /// Stores a picture for ever and gives its address, for the HTML of an
-        /// MpNewsArticle. The address works inside WeCom only. WeCom lets a corp store
-        /// 1000 a day and 3000 a month.
-        ///
-        /// INVALID_ARGUMENT (INVALID_REQUEST): too short, too long, or not of
-        /// size_bytes. INVALID_ARGUMENT (WECOM_REFUSED, errcode 40123): a broken picture.
-        ///
-        /// Safe to repeat, but each repetition counts against the corp's limit, so it is
-        /// not marked idempotent.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90256
-        pub async fn upload_image(
-            &mut self,
-            request: impl tonic::IntoStreamingRequest<
-                Message = super::UploadImageRequest,
-            >,
-        ) -> std::result::Result<
-            tonic::Response<super::UploadImageResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.client_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_streaming_request(), call).await?)
+    }
+    /// Stores a picture for ever and gives its address, for the HTML of an
+    /// MpNewsArticle. The address works inside WeCom only. WeCom lets a corp store
+    /// 1000 a day and 3000 a month.
+    ///
+    /// INVALID_ARGUMENT (INVALID_REQUEST): too short, too long, or not of
+    /// size_bytes. INVALID_ARGUMENT (WECOM_REFUSED, errcode 40123): a broken picture.
+    ///
+    /// Safe to repeat, but each repetition counts against the corp's limit, so it is
+    /// not marked idempotent.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90256>
+    pub async fn upload_image(
+        &self,
+        request: impl ::tonic::IntoStreamingRequest<Message = UploadImageRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<UploadImageResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.MediaService/UploadImage",
             );
-            let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MediaService", "UploadImage"));
-            self.inner.client_streaming(req, path, codec).await
-        }
-        /// Fetches a file: its description first, then its bytes. A stream that ends
-        /// with OK is complete; one that was cut is called again from the start.
-        ///
-        /// NOT_FOUND (WECOM_REFUSED, errcode 40007 or 40145): no such media_id, or it
-        /// has ended. OUT_OF_RANGE (WECOM_REFUSED, errcode 830002): over 20 MiB.
-        /// RESOURCE_EXHAUSTED (WECOM_RATE_LIMITED, errcode 45033): the same file was
-        /// fetched too often.
-        ///
-        /// Safe to repeat.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/90254
-        pub async fn download_media(
-            &mut self,
-            request: impl tonic::IntoRequest<super::DownloadMediaRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::DownloadMediaResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.client_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_streaming_request(), call).await?)
+    }
+    /// Fetches a file: its description first, then its bytes. A stream that ends
+    /// with OK is complete; one that was cut is called again from the start.
+    ///
+    /// NOT_FOUND (WECOM_REFUSED, errcode 40007 or 40145): no such media_id, or it
+    /// has ended. OUT_OF_RANGE (WECOM_REFUSED, errcode 830002): over 20 MiB.
+    /// RESOURCE_EXHAUSTED (WECOM_RATE_LIMITED, errcode 45033): the same file was
+    /// fetched too often.
+    ///
+    /// Safe to repeat.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/90254>
+    pub async fn download_media(
+        &self,
+        request: impl ::tonic::IntoRequest<DownloadMediaRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<::tonic::Streaming<DownloadMediaResponse>>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
                 "/wecomgw.v1.MediaService/DownloadMedia",
             );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MediaService", "DownloadMedia"));
-            self.inner.server_streaming(req, path, codec).await
-        }
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.server_streaming(request, path, codec).await
+        };
+        Ok(self.0.once(request.into_request(), call).await?)
     }
 }
 /// Who gets a message. At least one must be named.
@@ -5391,379 +4741,177 @@ impl StatisticsDay {
         }
     }
 }
-/// Generated client implementations.
-pub mod message_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Sends messages to members and changes messages that were sent.
-    ///
-    /// Every error is a google.rpc.Status with an ErrorInfo detail: domain
-    /// `wecomgw`, a reason from ErrorReason, and where WeCom answered the metadata
-    /// `errcode`, `errmsg`, `path` and `hint`.
-    #[derive(Debug, Clone)]
-    pub struct MessageServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl MessageServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> MessageServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> MessageServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            MessageServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Sends one message by exactly one call of WeCom's message/send.
-        ///
-        /// Some recipients invalid is a success with lists. All invalid is
-        /// INVALID_ARGUMENT (ALL_RECIPIENTS_INVALID) with the same lists in the
-        /// metadata. A field over its limit is INVALID_ARGUMENT (INVALID_REQUEST) with
-        /// every violation, and nothing is sent. A local or remote frequency limit is
-        /// RESOURCE_EXHAUSTED with RetryInfo and QuotaFailure; nothing was sent.
-        ///
-        /// Retry safety: with a request_id the call may be repeated by anyone, at any
-        /// time. Without one, a call whose answer was lost ends as UNKNOWN
-        /// (OUTCOME_UNKNOWN) and must not be repeated blindly, unless duplicate_check
-        /// is on.
-        pub async fn send_message(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SendMessageRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SendMessageResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/wecomgw.v1.MessageService/SendMessage",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MessageService", "SendMessage"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Checks a message by every rule and quota of SendMessage and sends nothing.
-        ///
-        /// What SendMessage would refuse is in the reply, not an error.
-        pub async fn validate_message(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ValidateMessageRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ValidateMessageResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/wecomgw.v1.MessageService/ValidateMessage",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MessageService", "ValidateMessage"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Takes a message back within 24 hours of its sending, from WeCom clients
-        /// (not from the WeChat plugin). Safe to repeat.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/94867
-        pub async fn recall_message(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RecallMessageRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RecallMessageResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/wecomgw.v1.MessageService/RecallMessage",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MessageService", "RecallMessage"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Greys out the buttons of a template card, or replaces the card. Each
-        /// response_code works once: repeating a call that succeeded gives
-        /// FAILED_PRECONDITION (errcode 60140). A call whose answer was lost ends as
-        /// UNKNOWN (OUTCOME_UNKNOWN).
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/94888
-        pub async fn update_template_card(
-            &mut self,
-            request: impl tonic::IntoRequest<super::UpdateTemplateCardRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::UpdateTemplateCardResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/wecomgw.v1.MessageService/UpdateTemplateCard",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("wecomgw.v1.MessageService", "UpdateTemplateCard"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Greys out the buttons of a legacy task card. Safe to repeat.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/91579
-        pub async fn update_task_card(
-            &mut self,
-            request: impl tonic::IntoRequest<super::UpdateTaskCardRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::UpdateTaskCardResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/wecomgw.v1.MessageService/UpdateTaskCard",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("wecomgw.v1.MessageService", "UpdateTaskCard"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Counts what the corp's applications sent today or yesterday. Safe to repeat.
-        /// Whether WeCom still offers it is not confirmed.
-        ///
-        /// Source: https://developer.work.weixin.qq.com/document/path/92369
-        pub async fn get_send_statistics(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetSendStatisticsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetSendStatisticsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/wecomgw.v1.MessageService/GetSendStatistics",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("wecomgw.v1.MessageService", "GetSendStatistics"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
+/// Sends messages to members and changes messages that were sent.
+///
+/// Every error is a google.rpc.Status with an ErrorInfo detail: domain
+/// `wecomgw`, a reason from ErrorReason, and where WeCom answered the metadata
+/// `errcode`, `errmsg`, `path` and `hint`.
+#[derive(Clone, Debug)]
+pub struct MessageService(crate::Client);
+impl crate::Client {
+    /// The calls of MessageService.
+    pub fn messages(&self) -> MessageService {
+        MessageService(self.clone())
     }
 }
-pub(crate) const REPEATABLE: &[&str] = &[
-    "/wecomgw.v1.AppChatService/GetChat",
-    "/wecomgw.v1.AppChatService/UpdateChat",
-    "/wecomgw.v1.UserService/GetUser",
-    "/wecomgw.v1.UserService/ResolveUserId",
-    "/wecomgw.v1.UserService/ConvertToOpenId",
-    "/wecomgw.v1.UserService/ConvertToUserId",
-    "/wecomgw.v1.UserService/ListDepartments",
-    "/wecomgw.v1.UserService/GetDepartment",
-    "/wecomgw.v1.UserService/ListTags",
-    "/wecomgw.v1.UserService/GetTag",
-    "/wecomgw.v1.AuthService/BuildLoginUrl",
-    "/wecomgw.v1.AuthService/Login",
-    "/wecomgw.v1.AuthService/VerifySession",
-    "/wecomgw.v1.AuthService/Logout",
-    "/wecomgw.v1.AuthService/GetUserDetail",
-    "/wecomgw.v1.AuthService/SignJsSdk",
-    "/wecomgw.v1.AuthService/GetAccessToken",
-    "/wecomgw.v1.BulkService/GetBulkJob",
-    "/wecomgw.v1.BulkService/ListBulkJobs",
-    "/wecomgw.v1.BulkService/CancelBulkJob",
-    "/wecomgw.v1.BulkService/RecallBulkJob",
-    "/wecomgw.v1.GatewayService/GetServerInfo",
-    "/wecomgw.v1.GatewayService/ListApps",
-    "/wecomgw.v1.GatewayService/DiagnoseApp",
-    "/wecomgw.v1.MessageService/SendMessage",
-    "/wecomgw.v1.MessageService/ValidateMessage",
-    "/wecomgw.v1.MessageService/RecallMessage",
-    "/wecomgw.v1.MessageService/UpdateTaskCard",
-    "/wecomgw.v1.MessageService/GetSendStatistics",
-];
-pub(crate) const ONCE: &[&str] = &[
-    "/wecomgw.v1.AppChatService/CreateChat",
-    "/wecomgw.v1.AppChatService/SendChatMessage",
-    "/wecomgw.v1.GatewayService/CallApi",
-    "/wecomgw.v1.MessageService/UpdateTemplateCard",
-];
-pub(crate) const ATTEMPTS: u64 = 4_u64;
+impl MessageService {
+    /// Sends one message by exactly one call of WeCom's message/send.
+    ///
+    /// Some recipients invalid is a success with lists. All invalid is
+    /// INVALID_ARGUMENT (ALL_RECIPIENTS_INVALID) with the same lists in the
+    /// metadata. A field over its limit is INVALID_ARGUMENT (INVALID_REQUEST) with
+    /// every violation, and nothing is sent. A local or remote frequency limit is
+    /// RESOURCE_EXHAUSTED with RetryInfo and QuotaFailure; nothing was sent.
+    ///
+    /// Retry safety: with a request_id the call may be repeated by anyone, at any
+    /// time. Without one, a call whose answer was lost ends as UNKNOWN
+    /// (OUTCOME_UNKNOWN) and must not be repeated blindly, unless duplicate_check
+    /// is on.
+    pub async fn send_message(
+        &self,
+        request: impl ::tonic::IntoRequest<SendMessageRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<SendMessageResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
+                "/wecomgw.v1.MessageService/SendMessage",
+            );
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let mut request = request.into_request();
+        let id = crate::calls::identified(&mut request.get_mut().request_id);
+        self.0.unary(request, id, true, call).await
+    }
+    /// Checks a message by every rule and quota of SendMessage and sends nothing.
+    ///
+    /// What SendMessage would refuse is in the reply, not an error.
+    pub async fn validate_message(
+        &self,
+        request: impl ::tonic::IntoRequest<ValidateMessageRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<ValidateMessageResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
+                "/wecomgw.v1.MessageService/ValidateMessage",
+            );
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Takes a message back within 24 hours of its sending, from WeCom clients
+    /// (not from the WeChat plugin). Safe to repeat.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/94867>
+    pub async fn recall_message(
+        &self,
+        request: impl ::tonic::IntoRequest<RecallMessageRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<RecallMessageResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
+                "/wecomgw.v1.MessageService/RecallMessage",
+            );
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Greys out the buttons of a template card, or replaces the card. Each
+    /// response_code works once: repeating a call that succeeded gives
+    /// FAILED_PRECONDITION (errcode 60140). A call whose answer was lost ends as
+    /// UNKNOWN (OUTCOME_UNKNOWN).
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/94888>
+    pub async fn update_template_card(
+        &self,
+        request: impl ::tonic::IntoRequest<UpdateTemplateCardRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<UpdateTemplateCardResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
+                "/wecomgw.v1.MessageService/UpdateTemplateCard",
+            );
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, false, call).await
+    }
+    /// Greys out the buttons of a legacy task card. Safe to repeat.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/91579>
+    pub async fn update_task_card(
+        &self,
+        request: impl ::tonic::IntoRequest<UpdateTaskCardRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<UpdateTaskCardResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
+                "/wecomgw.v1.MessageService/UpdateTaskCard",
+            );
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+    /// Counts what the corp's applications sent today or yesterday. Safe to repeat.
+    /// Whether WeCom still offers it is not confirmed.
+    ///
+    /// Source: <https://developer.work.weixin.qq.com/document/path/92369>
+    pub async fn get_send_statistics(
+        &self,
+        request: impl ::tonic::IntoRequest<GetSendStatisticsRequest>,
+    ) -> ::core::result::Result<
+        ::tonic::Response<GetSendStatisticsResponse>,
+        crate::GatewayError,
+    > {
+        let call = |
+            mut grpc: ::tonic::client::Grpc<::tonic::transport::Channel>,
+            request|
+        async move {
+            let path = ::http::uri::PathAndQuery::from_static(
+                "/wecomgw.v1.MessageService/GetSendStatistics",
+            );
+            let codec = ::tonic_prost::ProstCodec::default();
+            grpc.unary(request, path, codec).await
+        };
+        let id = ::prost::alloc::string::String::new();
+        self.0.unary(request.into_request(), id, true, call).await
+    }
+}
+pub(crate) const ATTEMPTS: i32 = 4_i32;
 pub(crate) const FIRST_WAIT_SECONDS: f64 = 0.1_f64;
 pub(crate) const LONGEST_WAIT_SECONDS: f64 = 1_f64;
 pub(crate) const MULTIPLIER: f64 = 2_f64;
 pub(crate) const TOKENS: f64 = 10_f64;
 pub(crate) const TOKEN_RATIO: f64 = 0.1_f64;
-impl crate::Client {
-    /// The stub of AppChatService.
-    pub fn app_chats(&self) -> app_chat_service_client::AppChatServiceClient<crate::Through> {
-        app_chat_service_client::AppChatServiceClient::new(self.channel())
-    }
-    /// The stub of UserService.
-    pub fn users(&self) -> user_service_client::UserServiceClient<crate::Through> {
-        user_service_client::UserServiceClient::new(self.channel())
-    }
-    /// The stub of AuthService.
-    pub fn auth(&self) -> auth_service_client::AuthServiceClient<crate::Through> {
-        auth_service_client::AuthServiceClient::new(self.channel())
-    }
-    /// The stub of BulkService.
-    pub fn bulk(&self) -> bulk_service_client::BulkServiceClient<crate::Through> {
-        bulk_service_client::BulkServiceClient::new(self.channel())
-    }
-    /// The stub of GatewayService.
-    pub fn gateway(&self) -> gateway_service_client::GatewayServiceClient<crate::Through> {
-        gateway_service_client::GatewayServiceClient::new(self.channel())
-    }
-    /// The stub of MediaService.
-    pub fn media(&self) -> media_service_client::MediaServiceClient<crate::Through> {
-        media_service_client::MediaServiceClient::new(self.channel())
-    }
-    /// The stub of MessageService.
-    pub fn messages(&self) -> message_service_client::MessageServiceClient<crate::Through> {
-        message_service_client::MessageServiceClient::new(self.channel())
-    }
-}
-impl crate::through::HasRequestId for BulkHeader {
-    fn request_id(&mut self) -> &mut ::prost::alloc::string::String {
-        &mut self.request_id
-    }
-}
-impl crate::through::HasRequestId for BulkJob {
-    fn request_id(&mut self) -> &mut ::prost::alloc::string::String {
-        &mut self.request_id
-    }
-}
-impl crate::through::HasRequestId for SendMessageRequest {
-    fn request_id(&mut self) -> &mut ::prost::alloc::string::String {
-        &mut self.request_id
-    }
-}
-/// The body of a call, with a request_id where the method takes one, and that id.
-pub(crate) fn with_request_id(
-    path: &str,
-    body: ::prost::bytes::Bytes,
-) -> (::prost::bytes::Bytes, ::prost::alloc::string::String) {
-    match path {
-        "/wecomgw.v1.MessageService/SendMessage" => crate::through::fill::<SendMessageRequest>(body),
-        _ => (body, ::prost::alloc::string::String::new()),
-    }
-}
