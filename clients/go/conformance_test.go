@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -30,11 +29,12 @@ type task struct {
 	Args         []any
 	Env          map[string]string
 	Connect      struct {
-		Address, Token, CA, Cert, Key string
-		InsecureToken                 bool `json:"insecure_token"`
-		Retry                         bool
-		TimeoutMS                     time.Duration `json:"timeout_ms"`
-		Headers                       map[string]string
+		Address, Token string
+		CA, Cert, Key  []byte
+		InsecureToken  bool `json:"insecure_token"`
+		Retry          bool
+		TimeoutMS      time.Duration `json:"timeout_ms"`
+		Headers        map[string]string
 	}
 	Request     json.RawMessage
 	Requests    []json.RawMessage
@@ -57,7 +57,7 @@ func TestConformance(t *testing.T) {
 	address := decode[struct{ Control string }](stdout)
 	for _, c := range decode[[]struct{ Name string }](must(http.Get(address.Control + "/cases")).Body) {
 		t.Run(c.Name, func(t *testing.T) {
-			begin := must(http.Post(address.Control+"/begin/go/"+c.Name, "", nil))
+			begin := must(http.Post(address.Control+"/begin/go/"+c.Name+"?files", "", nil))
 			seen := bytes.NewReader(must(json.Marshal(run(t, decode[task](begin.Body)))))
 			end := must(http.Post(address.Control+"/end/go", "", seen))
 			if mistakes := must(io.ReadAll(end.Body)); len(mistakes) > 0 {
@@ -92,11 +92,8 @@ func connect(t *testing.T, task task) (*wecomgw.Client, error) {
 		return wecomgw.FromEnv()
 	}
 	c := task.Connect
-	ca, _ := os.ReadFile(c.CA)
-	cert, _ := os.ReadFile(c.Cert)
-	key, _ := os.ReadFile(c.Key)
 	opts := []wecomgw.Option{wecomgw.WithToken(c.Token), wecomgw.WithHeaders(c.Headers),
-		wecomgw.WithCA(ca), wecomgw.WithCertificate(cert, key)}
+		wecomgw.WithCA(c.CA), wecomgw.WithCertificate(c.Cert, c.Key)}
 	if c.InsecureToken {
 		opts = append(opts, wecomgw.WithInsecureToken())
 	}

@@ -145,8 +145,12 @@ async fn begin(
     case.fill_in(&world.kept);
     server.door.begin(world.channel(), case.faults.clone());
     let mut task = case.task.clone();
-    if query.as_deref() == Some("bytes") {
+    let query = query.unwrap_or_default();
+    if query.contains("bytes") {
         outcome::to_bytes(&mut task);
+    }
+    if query.contains("files") {
+        outcome::read_files(&mut task);
     }
     *current = Some(Current {
         case,

@@ -50,6 +50,8 @@ pub(crate) fn to_bytes(task: &mut Value) {
     if call == "send_bulk" {
         let request = &mut task["request"];
         as_bytes(&mut request["header"], contract::message("BulkHeader"));
+        request["chunk"] = json!({"items": request["items"]});
+        as_bytes(&mut request["chunk"], contract::message("BulkChunk"));
         for item in request["items"].as_array_mut().unwrap() {
             as_bytes(item, contract::message("BulkItem"));
         }
@@ -57,6 +59,16 @@ pub(crate) fn to_bytes(task: &mut Value) {
     if let Some(method) = contract::method(&format!("/wecomgw.v1.{call}")) {
         for request in task["requests"].as_array_mut().into_iter().flatten() {
             as_bytes(request, method.input());
+        }
+    }
+}
+
+/// Puts the content of files, as lists of bytes, in the places of their names.
+pub(crate) fn read_files(task: &mut Value) {
+    for name in ["ca", "cert", "key"] {
+        let place = format!("/connect/{name}");
+        if let Some(file) = task.pointer_mut(&place) {
+            *file = json!(std::fs::read(file.as_str().unwrap()).unwrap());
         }
     }
 }

@@ -16,9 +16,8 @@ import io.grpc.MethodDescriptor.MethodType;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
+import io.wecomgw.v1.BulkChunk;
 import io.wecomgw.v1.BulkHeader;
-import io.wecomgw.v1.BulkItem;
-import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.InputStreamReader;
 import java.net.URI;
@@ -26,14 +25,11 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -46,7 +42,6 @@ class ConformanceTest {
           ? "timeout_ms" : FieldNamingPolicy.LOWER_CASE_WITH_UNDERSCORES.translateName(field))
       .create();
   private static final HttpClient HTTP = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-  private static Process server;
 
   private record Case(String name) {}
 
@@ -55,12 +50,11 @@ class ConformanceTest {
 
   @TestFactory
   Stream<DynamicTest> cases() throws Exception {
-    server = new ProcessBuilder("../../target/debug/examples/conformance-server").start();
-    String line = new BufferedReader(new InputStreamReader(server.getInputStream())).readLine();
-    String control = GSON.fromJson(line, JsonObject.class).get("control").getAsString();
+    Process server = new ProcessBuilder("../../target/debug/examples/conformance-server").start();
+    String control = GSON.fromJson(server.inputReader().readLine(), JsonObject.class).get("control").getAsString();
     var cases = new InputStreamReader(URI.create(control + "/cases").toURL().openStream());
     return Stream.of(GSON.fromJson(cases, Case[].class)).map(found -> DynamicTest.dynamicTest(found.name, () -> {
-      Task task = GSON.fromJson(post(control + "/begin/java/" + found.name + "?bytes", "{}"), Task.class);
+      Task task = GSON.fromJson(post(control + "/begin/java/" + found.name + "?bytes&files", "{}"), Task.class);
       Object seen = assertTimeoutPreemptively(Duration.ofSeconds(60), () -> run(task));
       assertEquals("", post(control + "/end/java", GSON.toJson(seen)));
     }));
@@ -73,7 +67,8 @@ class ConformanceTest {
 
   private static Map<String, Object> run(Task task) throws Exception {
     Map<String, Object> seen = new HashMap<>();
-    try (Client client = task.env == null ? connect(task.connect) : Client.fromEnv(task.env)) {
+    try (Client client = task.env != null ? Client.fromEnv(task.env)
+        : Client.connect(task.connect.get("address").getAsString(), GSON.fromJson(task.connect, Options.class))) {
       for (int left = task.times; left > 0; left--) {
         seen = call(client, task);
       }
@@ -81,15 +76,6 @@ class ConformanceTest {
       seen.put("refused", true);
     }
     return seen;
-  }
-
-  private static Client connect(JsonObject connect) throws Exception {
-    for (String name : List.of("ca", "cert", "key")) {
-      if (connect.has(name)) {
-        connect.add(name, GSON.toJsonTree(Files.readAllBytes(Path.of(connect.get(name).getAsString()))));
-      }
-    }
-    return Client.connect(connect.get("address").getAsString(), GSON.fromJson(connect, Options.class));
   }
 
   /** Makes the call of a task, whatever it is. */
@@ -109,15 +95,10 @@ class ConformanceTest {
   }
 
   private static void bulk(Client client, Task task, List<byte[]> messages) throws Exception {
-    record Bulk(byte[] header, List<byte[]> items, String jobId, long afterSequence) {}
+    record Bulk(byte[] header, byte[] chunk, String jobId, long afterSequence) {}
     Bulk bulk = new Gson().fromJson(task.request, Bulk.class);
-    List<BulkItem> items = new ArrayList<>();
-    for (byte[] item : task.call.equals("send_bulk") ? bulk.items : List.<byte[]>of()) {
-      items.add(BulkItem.parseFrom(item));
-    }
-    try (BulkEvents events = task.call.equals("send_bulk")
-        ? client.sendBulk(BulkHeader.parseFrom(bulk.header), items)
-        : client.watchBulk(bulk.jobId, bulk.afterSequence)) {
+    try (BulkEvents events = task.call.equals("watch_bulk") ? client.watchBulk(bulk.jobId, bulk.afterSequence)
+        : client.sendBulk(BulkHeader.parseFrom(bulk.header), BulkChunk.parseFrom(bulk.chunk).getItemsList())) {
       while (messages.size() < task.take && events.hasNext()) {
         messages.add(events.next().toByteArray());
       }
@@ -129,12 +110,10 @@ class ConformanceTest {
     String[] name = task.call.split("/");
     var service = Class.forName("io.wecomgw.v1." + name[0] + "Grpc");
     var method = (MethodDescriptor<Message, Message>) service.getMethod("get" + name[1] + "Method").invoke(null);
-    CallOptions options = task.timeout == null ? CallOptions.DEFAULT
-        : CallOptions.DEFAULT.withDeadlineAfter(task.timeout.toMillis(), TimeUnit.MILLISECONDS);
+    var options = task.timeout == null ? CallOptions.DEFAULT : CallOptions.DEFAULT.withDeadlineAfter(task.timeout);
     var requests = task.requests.stream().map(bytes -> method.parseRequest(new ByteArrayInputStream(bytes))).toList();
     if (method.getType() == MethodType.UNARY) {
-      var answer = ClientCalls.blockingUnaryCall(client.channel, method, options, requests.get(0));
-      messages.add(answer.toByteArray());
+      messages.add(ClientCalls.blockingUnaryCall(client.channel, method, options, requests.get(0)).toByteArray());
       return;
     }
     var stream = method.toBuilder().setType(MethodType.BIDI_STREAMING).build();
@@ -153,21 +132,18 @@ class ConformanceTest {
   private static Message helper(String name, JsonArray args) throws Exception {
     var methods = Stream.of(Contents.class.getMethods());
     var helper = methods.filter(found -> found.getName().equalsIgnoreCase(name.replace("_", ""))).findFirst().get();
-    Object[] texts = helper.isVarArgs() ? null : GSON.fromJson(args, String[].class);
-    return (Message) helper.invoke(null, texts != null ? texts
-        : new Object[] {GSON.fromJson(args, helper.getParameterTypes()[0])});
+    boolean list = helper.isVarArgs();
+    Object[] values = (Object[]) GSON.fromJson(args, list ? helper.getParameterTypes()[0] : String[].class);
+    return (Message) helper.invoke(null, list ? new Object[] {values} : values);
   }
 
-  private static Map<String, Object> failure(GatewayError error) {
-    var violations = error.violations.stream()
-        .map(v -> Map.of("field", v.getField(), "description", v.getDescription()));
-    var seen = new HashMap<String, Object>(Map.of(
-        "code", error.code.name(), "message", error.getMessage(), "reason", error.reason,
-        "domain", error.domain, "metadata", error.metadata, "errcode", error.errcode,
-        "errmsg", error.errmsg, "retryable", error.retryable, "requestId", error.requestId));
-    seen.put("violations", violations.toList());
-    seen.put("native", error.getCause() != null);
-    seen.put("retryAfterMs", error.retryAfter == null ? null : error.retryAfter.toMillis());
+  private static Map<String, Object> failure(GatewayError e) {
+    var violations = e.violations.stream().map(v -> Map.of("field", v.getField(), "description", v.getDescription()));
+    var seen = new HashMap<String, Object>(Map.of("code", e.code, "message", e.getMessage(), "reason", e.reason,
+        "domain", e.domain, "metadata", e.metadata, "errcode", e.errcode, "errmsg", e.errmsg,
+        "retryable", e.retryable, "requestId", e.requestId, "violations", violations.toList()));
+    seen.put("native", e.getCause() != null);
+    seen.put("retryAfterMs", e.retryAfter == null ? null : e.retryAfter.toMillis());
     return seen;
   }
 }
