@@ -10,6 +10,18 @@ SHELL := bash
 BUF := tools/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+FUZZ_VERSION := 0.13.2
+FUZZ := tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+# How long each target is fuzzed.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= request bulk_upload answer login_page config credentials
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := tools/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
+# What `make reproducible` builds twice.
+PACKAGE ?= wecomgw
+PROFILE ?= release
+# A copy of the RustSec database, for `make check`.
+ADVISORY_DB ?=
 BASELINE := proto/baseline.binpb
 KUSTOMIZE := tools/deploy/kustomize-v5.8.2/kustomize
 HELM := tools/deploy/helm-v3.22.0/helm
@@ -78,6 +90,20 @@ soak: compiler ## Call a release build for SOAK_MINUTES (30), and watch its memo
 	$(call say,soak for $(SOAK_MINUTES) minutes)
 	time SOAK_MINUTES=$(SOAK_MINUTES) cargo test --locked --release --test torture -- --ignored --nocapture server::soak
 
+# Without a sanitizer: no code here is unsafe, and the limit of memory is then that of the code.
+.PHONY: fuzz
+fuzz: compiler $(FUZZ) ## Fuzz each target for FUZZ_SECONDS, with the nightly compiler
+	@rustup run nightly rustc --version >/dev/null || { echo "install the nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
+	$(call say,build the targets)
+	PATH="$(CURDIR)/$(dir $(FUZZ)):$$PATH" cargo +nightly fuzz build --fuzz-dir fuzz --sanitizer none
+	@for target in $(FUZZ_TARGETS); do \
+		printf '\033[1m==> fuzz %s for %s s\033[0m\n' "$$target" "$(FUZZ_SECONDS)"; \
+		mkdir -p "fuzz/target/corpus/$$target" "fuzz/artifacts/$$target"; \
+		fuzz/target/*-linux-*/release/"$$target" -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=256 -timeout=1 \
+			-print_final_stats=1 -verbosity=0 -artifact_prefix="fuzz/artifacts/$$target/" \
+			"fuzz/target/corpus/$$target" "fuzz/corpus/$$target"; \
+	done
+
 .PHONY: strangers
 strangers: compiler ## Run other people's WeCom SDKs against the sandbox
 	tests/strangers/run
@@ -97,6 +123,10 @@ check: compiler $(BUF) $(DENY) ## Check form, lints, layers, contract and depend
 	$(BUF) breaking --against $(BASELINE)
 	$(call say,check licences and sources of dependencies)
 	$(DENY) --locked check bans licenses sources
+	@if [ -n "$(ADVISORY_DB)" ]; then \
+		mkdir -p target/advisory-dbs && ln -sfn "$(abspath $(ADVISORY_DB))" target/advisory-dbs/advisory-db-3157b0e258782691; \
+		$(DENY) --locked check advisories --disable-fetch; \
+	else echo "no advisories checked: say ADVISORY_DB=folder, a copy of the RustSec database"; fi
 	$(MAKE) gen-check
 	$(VENV)/bin/python tools/clients.py lines schema spec readmes
 	$(VENV)/bin/python tools/version.py check
@@ -221,7 +251,7 @@ deploy-check: compiler $(KUSTOMIZE) $(HELM) $(DEPLOY_PYTHON) ## Check manifests,
 	cargo build --locked
 	$(call say,lint the Dockerfile and its scripts)
 	tools/deploy/venv/bin/hadolint deploy/docker/Dockerfile
-	shellcheck deploy/docker/*.sh
+	shellcheck deploy/docker/*.sh deploy/check/*.sh
 	$(call say,check the compose file)
 	$(DEPLOY_PYTHON) deploy/check/compose.py target/debug/wecomgw
 	$(call say,render and check the manifests)
@@ -248,6 +278,29 @@ $(BUF): tools/package.json
 	$(call say,install buf into tools/)
 	npm install --prefix tools --no-package-lock --no-audit --no-fund
 	@touch $@
+
+.PHONY: sbom
+sbom: compiler $(CYCLONEDX) ## Write target/sbom/wecomgw.cdx.json, and check that each crate of the binary is in it
+	$(call say,list the crates of the binary)
+	mkdir -p target/sbom
+	trap 'rm -f {.,clients/rust,tools/gen-rust}/wecomgw.sbom.json' EXIT; \
+	PATH="$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" cargo cyclonedx --quiet --format json --spec-version 1.5 \
+		--all-features --override-filename wecomgw.sbom; \
+	mv wecomgw.sbom.json target/sbom/wecomgw.cdx.json
+	python3 deploy/check/sbom.py target/sbom/wecomgw.cdx.json
+
+.PHONY: reproducible
+reproducible: compiler ## Build PACKAGE twice in two folders, and compare the binaries: an hour or less
+	$(call say,build $(PACKAGE) twice with the profile $(PROFILE))
+	deploy/check/reproducible.sh $(PACKAGE) $(PROFILE)
+
+$(FUZZ):
+	$(call say,build cargo-fuzz into tools/)
+	cargo install --debug --locked --root tools/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
+
+$(CYCLONEDX):
+	$(call say,build cargo-cyclonedx into tools/)
+	cargo install --debug --locked --root tools/cargo-cyclonedx-$(CYCLONEDX_VERSION) cargo-cyclonedx@$(CYCLONEDX_VERSION)
 
 # A debug build: it takes a minute instead of several, and runs for seconds.
 $(DENY):

@@ -24,7 +24,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use opentelemetry_sdk::trace::SdkTracer;
 use prost_types::FileDescriptorSet;
-use tonic::Status;
+use tonic::{Code, Status};
 use tower::Service;
 
 use super::caller::{self, Callers};
@@ -134,6 +134,13 @@ impl Layer {
         if method.door == Door::Open {
             return (entry, Ok(()));
         }
+        if !is_grpc(request.headers()) {
+            let message = "content-type must begin with application/grpc";
+            return (
+                entry,
+                Err(status::unreadable(Code::InvalidArgument, message)),
+            );
+        }
         entry.trace = trace::begin(self.0.tracer.as_ref(), method, request.headers());
         let names = peer.map_or(&[][..], |peer| &peer.names);
         let authorization = request.headers().get(http::header::AUTHORIZATION);
@@ -151,7 +158,10 @@ impl Layer {
             Ok(permit) => entry.permit = Some(permit),
             Err(shed) => {
                 self.0.metrics.shed(shed.reason);
-                return (entry, Err(status::overloaded(shed.retry_after)));
+                return (
+                    entry,
+                    Err(status::overloaded(shed.message(), shed.retry_after)),
+                );
             }
         }
         request.extensions_mut().insert(call);
@@ -162,6 +172,14 @@ impl Layer {
         self.0.metrics.refused(error);
         status::access(error)
     }
+}
+
+/// Whether a request says that it is one of gRPC. tonic does not ask; a page in a browser that
+/// holds a client certificate can send anything else to another site without its consent
+/// (<https://fetch.spec.whatwg.org/#cors-safelisted-request-header>, read 2026-11-24).
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(http::header::CONTENT_TYPE);
+    value.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// How long a call may take, whatever its handler does: a unary one in any case, a stream when its

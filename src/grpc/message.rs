@@ -33,7 +33,10 @@ impl pb::message_service_server::MessageService for MessageService {
         let client = caller.app(&request.app)?;
         let request_id = std::mem::take(&mut request.request_id);
         if let Some(violation) = request_id::check(&request_id) {
-            return Err(status::invalid(vec![violation]));
+            // With everything else that is wrong, as ValidateMessage tells it.
+            let others =
+                convert::message::send(request).map_or_else(|all| all, |send| send.check());
+            return Err(status::invalid([vec![violation], others].concat()));
         }
         let fingerprint = (!request_id.is_empty()).then(|| request_id::fingerprint(&request));
         let send = convert::message::send(request).map_err(status::invalid)?;

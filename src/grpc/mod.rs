@@ -7,6 +7,9 @@ mod bulk;
 mod caller;
 mod code_exchange;
 pub mod convert;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 mod gateway;
 pub mod health;

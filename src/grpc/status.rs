@@ -497,9 +497,9 @@ pub fn unreadable(code: Code, message: &str) -> Status {
     Builder::new(code, reason, message).build()
 }
 
-/// The status of a call that came when enough were under way.
-pub fn overloaded(retry_after: Duration) -> Status {
-    let message = "too many calls are under way; nothing was done, wait a little";
+/// The status of a call beyond a limit; `limit` is what was reached.
+pub fn overloaded(limit: &str, retry_after: Duration) -> Status {
+    let message = format!("{limit}; nothing was done, wait a little");
     Builder::new(Code::ResourceExhausted, ErrorReason::Overloaded, message)
         .retry_after(retry_after)
         .build()

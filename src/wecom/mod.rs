@@ -16,6 +16,9 @@ pub mod diagnosis;
 pub mod errcode;
 mod errmsg;
 mod error;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 pub mod media;
 pub mod message;

@@ -256,6 +256,11 @@ impl Source {
             .cache
             .entry(self.0.key.clone())
             .and_compute_with(|entry| {
+                // The last second of a token is used on purpose. That it was refused then says
+                // nothing of fresh ones.
+                let ends_by = Instant::now() + REFRESH_FLOOR;
+                let ends =
+                    (entry.as_ref()).is_some_and(|entry| entry.value().expires_at <= ends_by);
                 let same =
                     (entry.as_ref()).is_some_and(|entry| entry.value().generation == generation);
                 if let Some(entry) = entry.filter(|_| same) {
@@ -263,7 +268,7 @@ impl Source {
                     status.refused_secret = Some(entry.value().secret.clone());
                     status.refusals += 1;
                 }
-                std::future::ready(match same && self.may_force() {
+                std::future::ready(match same && (ends || self.may_force()) {
                     true => moka::ops::compute::Op::Remove,
                     false => moka::ops::compute::Op::Nop,
                 })

@@ -20,6 +20,7 @@ mod examples;
 mod far;
 mod faults;
 mod fixtures;
+mod fuzz_corpus;
 mod gateway;
 mod harness;
 #[path = "../support/http2.rs"]

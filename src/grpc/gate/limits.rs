@@ -43,6 +43,17 @@ pub(super) struct Shed {
     pub(super) retry_after: Duration,
 }
 
+impl Shed {
+    /// The limit, to who reached it.
+    pub(super) fn message(&self) -> &'static str {
+        match self.reason {
+            "caller_rate" => "this caller makes too many calls a second",
+            "caller_unary" | "caller_streams" => "too many calls of this caller are under way",
+            _ => "too many calls are under way",
+        }
+    }
+}
+
 /// The calls under way.
 pub(super) struct Admission {
     limits: Limits,

@@ -38,7 +38,9 @@ fn gate() -> Layer {
 }
 
 fn request(method: &str, timeout: Option<&str>) -> Request<()> {
-    let mut request = Request::builder().uri(format!("/wecomgw.v1.{method}"));
+    let mut request = Request::builder()
+        .header("content-type", "application/grpc")
+        .uri(format!("/wecomgw.v1.{method}"));
     if let Some(timeout) = timeout {
         request = request.header("grpc-timeout", timeout);
     }

@@ -293,6 +293,18 @@ async fn tokens_refused_again_and_again_are_kept_after_the_fifth() {
     drop(hold);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_refused_in_its_last_second_is_replaced_whatever_was_refused_before() {
+    let (_server, source) = source(Mode::New).await;
+    let hold = hold_time();
+    let token = source.get(soon()).await.unwrap();
+    advance(LIFE - Duration::from_millis(500)).await;
+    while source.may_force() {}
+    source.rejected(token.generation).await;
+    assert!(source.get(soon()).await.unwrap().generation > token.generation);
+    drop(hold);
+}
+
 /// A day of virtual time in the given mode; gives how often gettoken was called
 /// after the first token, and how many of the calls of every second waited for it.
 async fn a_day(mode: Mode) -> (usize, usize) {

@@ -18,7 +18,7 @@ use super::traffic::{MEMBERS, ask_wecom};
 use crate::world::{Engine, World};
 
 /// WeCom's limits of what one minute may bring allow about 30 000 calls in the whole test.
-const PLACES: usize = if cfg!(debug_assertions) { 64 } else { 128 };
+const PLACES: usize = if cfg!(debug_assertions) { 16 } else { 128 };
 const LATENCY_MS: u64 = 200;
 /// Enough that HTTP/2's limit of calls on a connection is not what is reached.
 const CONNECTIONS: usize = 16;

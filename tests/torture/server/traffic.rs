@@ -71,8 +71,6 @@ pub(crate) struct Counts {
     /// Calls that failed for good.
     pub(crate) failed: BTreeMap<String, usize>,
     pub(crate) slowest: Duration,
-    /// Calls that were begun at once, at most.
-    pub(crate) most_at_once: usize,
 }
 
 /// A client of some replicas. Clones are the same one.
@@ -112,8 +110,6 @@ impl Traffic {
             let this = self.clone();
             calls.spawn(async move { this.call(number).await });
             while calls.try_join_next().is_some_and(|ended| ended.is_ok()) {}
-            let mut counts = self.0.counts.lock().unwrap();
-            counts.most_at_once = counts.most_at_once.max(calls.len());
         }
         while let Some(ended) = calls.join_next().await {
             ended.unwrap();

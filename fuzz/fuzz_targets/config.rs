@@ -1,0 +1,8 @@
+//! See `checks/config.rs`.
+
+#![no_main]
+
+#[path = "../checks/config.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::config(data));
