@@ -20,12 +20,13 @@ SOURCES = {
     "rust": "src/*.rs",
 }
 # The runner of the cases and its budget: what it cannot do shortly, the conformance server does.
-# Go and Java name every type and every fault on the way, and are over 100 for it.
+# Go is over 100: it names every type on the way, and each fault and each option that may be absent
+# is three lines of it.
 RUNNER_BUDGET = 100
 RUNNERS = {
-    "go": ("conformance_test.go", 190),
+    "go": ("conformance_test.go", 141),
     "python": ("tests/test_conformance.py", RUNNER_BUDGET),
-    "java": ("src/test/java/io/wecomgw/ConformanceTest.java", 174),
+    "java": ("src/test/java/io/wecomgw/ConformanceTest.java", RUNNER_BUDGET),
     "typescript": ("test/conformance.test.ts", RUNNER_BUDGET),
     "rust": ("tests/conformance.rs", RUNNER_BUDGET),
 }

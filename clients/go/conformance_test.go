@@ -5,11 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"iter"
 	"net/http"
-	"os"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -26,29 +23,23 @@ import (
 	pb "wecomgw/clients/go/gen/wecomgw/v1"
 )
 
+// task is what the server wants done.
 type task struct {
 	Call, Helper string
 	Args         []any
+	Env          map[string]string
 	Connect      struct {
-		Address, Token, CA, Cert, Key string
-		InsecureToken                 bool `json:"insecure_token"`
-		Retry                         bool
-		TimeoutMS                     time.Duration `json:"timeout_ms"`
-		Headers                       map[string]string
+		Address, Token string
+		CA, Cert, Key  []byte
+		InsecureToken  bool `json:"insecure_token"`
+		Retry          bool
+		TimeoutMS      time.Duration `json:"timeout_ms"`
+		Headers        map[string]string
 	}
-	Env         map[string]string
 	Request     json.RawMessage
 	Requests    []json.RawMessage
 	TimeoutMS   time.Duration `json:"timeout_ms"`
 	Take, Times int
-}
-
-// outcome is what the server wants to know.
-type outcome struct {
-	Messages  []json.RawMessage `json:"messages"`
-	Error     any               `json:"error,omitempty"`
-	Refused   bool              `json:"refused"`
-	Connected bool              `json:"connected"`
 }
 
 func must[T any](value T, err error) T {
@@ -62,19 +53,21 @@ func TestConformance(t *testing.T) {
 	server := exec.Command("../../target/debug/examples/conformance-server")
 	stdin, stdout := must(server.StdinPipe()), must(server.StdoutPipe())
 	must(0, server.Start())
-	defer server.Wait()
 	defer stdin.Close()
-	var address struct{ Control string }
-	must(0, json.NewDecoder(stdout).Decode(&address))
-	var cases []struct{ Name string }
-	must(0, json.NewDecoder(must(http.Get(address.Control+"/cases")).Body).Decode(&cases))
-	for _, c := range cases {
+	address := decode[struct{ Control string }](stdout)
+	for _, c := range decode[[]struct{ Name string }](must(http.Get(address.Control + "/cases")).Body) {
 		t.Run(c.Name, func(t *testing.T) {
-			var task task
-			begin := must(http.Post(address.Control+"/begin/go/"+c.Name, "", nil))
-			must(0, json.NewDecoder(begin.Body).Decode(&task))
-			seen := bytes.NewReader(must(json.Marshal(run(t, task))))
-			end := must(http.Post(address.Control+"/end/go", "", seen))
+			begin := must(http.Post(address.Control+"/begin/go/"+c.Name+"?files", "", nil))
+			task := decode[task](begin.Body)
+			client, err := connect(t, task)
+			seen := map[string]any{"refused": err != nil}
+			if err == nil {
+				defer client.Close()
+			}
+			for range task.Times {
+				seen = call(client, task)
+			}
+			end := must(http.Post(address.Control+"/end/go", "", bytes.NewReader(must(json.Marshal(seen)))))
 			if mistakes := must(io.ReadAll(end.Body)); len(mistakes) > 0 {
 				t.Fatalf("%s", mistakes)
 			}
@@ -82,20 +75,9 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, task task) (seen outcome) {
-	if task.Call == "helper" {
-		return outcome{Messages: []json.RawMessage{helper(task.Helper, task.Args)}}
-	}
-	client, err := connect(t, task)
-	if err != nil {
-		return outcome{Refused: true}
-	}
-	defer client.Close()
-	seen.Connected = true
-	for range task.Times {
-		seen = call(client, task)
-	}
-	return seen
+func decode[T any](from io.Reader) (value T) {
+	must(0, json.NewDecoder(from).Decode(&value))
+	return value
 }
 
 func connect(t *testing.T, task task) (*wecomgw.Client, error) {
@@ -106,12 +88,8 @@ func connect(t *testing.T, task task) (*wecomgw.Client, error) {
 		return wecomgw.FromEnv()
 	}
 	c := task.Connect
-	file := func(path string) []byte {
-		content, _ := os.ReadFile(path)
-		return content
-	}
 	opts := []wecomgw.Option{wecomgw.WithToken(c.Token), wecomgw.WithHeaders(c.Headers),
-		wecomgw.WithCA(file(c.CA)), wecomgw.WithCertificate(file(c.Cert), file(c.Key))}
+		wecomgw.WithCA(c.CA), wecomgw.WithCertificate(c.Cert, c.Key)}
 	if c.InsecureToken {
 		opts = append(opts, wecomgw.WithInsecureToken())
 	}
@@ -125,88 +103,67 @@ func connect(t *testing.T, task task) (*wecomgw.Client, error) {
 }
 
 // call makes the call of a task, whatever it is.
-func call(client *wecomgw.Client, task task) (seen outcome) {
+func call(client *wecomgw.Client, task task) map[string]any {
+	seen, messages := map[string]any{}, []json.RawMessage{}
+	report := func(message proto.Message, err error) bool {
+		if err != nil {
+			seen["error"] = err.(*wecomgw.GatewayError)
+			return false
+		}
+		messages = append(messages, must(protojson.Marshal(message)))
+		seen["messages"] = messages
+		return len(messages) < task.Take
+	}
+	event := func(event *pb.BulkEvent, err error) bool { return report(event, err) }
+	switch task.Call {
+	case "helper":
+		report(helper(task.Helper, task.Args), nil)
+	case "send_bulk":
+		header, items := parse(task.Request, &pb.SendBulkRequest{}), parse(task.Request, &pb.BulkChunk{})
+		client.SendBulk(context.Background(), header.GetHeader(), items.Items)(event)
+	case "watch_bulk":
+		watch := parse(task.Request, &pb.WatchBulkJobRequest{})
+		client.WatchBulk(context.Background(), watch.JobId, watch.AfterSequence)(event)
+	default:
+		invoke(client.Conn, task, report)
+	}
+	return seen
+}
+
+func invoke(conn *grpc.ClientConn, task task, report func(proto.Message, error) bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if task.TimeoutMS != 0 {
 		ctx, cancel = context.WithTimeout(ctx, task.TimeoutMS*time.Millisecond)
 		defer cancel()
 	}
-	next := invoke
-	if task.Requests == nil {
-		next = bulk
-	}
-	for message, err := range next(ctx, client, task) {
-		var e *wecomgw.GatewayError
-		if errors.As(err, &e) {
-			seen.Error = failure(e)
-			break
-		}
-		seen.Messages = append(seen.Messages, must(protojson.Marshal(message)))
-		if len(seen.Messages) == task.Take {
-			break
-		}
-	}
-	return seen
-}
-
-func invoke(ctx context.Context, client *wecomgw.Client, task task) iter.Seq2[proto.Message, error] {
 	name := protoreflect.FullName("wecomgw.v1." + strings.ReplaceAll(task.Call, "/", "."))
 	method := must(protoregistry.GlobalFiles.FindDescriptorByName(name)).(protoreflect.MethodDescriptor)
-	create := func(of protoreflect.MessageDescriptor) proto.Message {
-		return must(protoregistry.GlobalTypes.FindMessageByName(of.FullName())).New().Interface()
+	input := must(protoregistry.GlobalTypes.FindMessageByName(method.Input().FullName()))
+	reply := must(protoregistry.GlobalTypes.FindMessageByName(method.Output().FullName())).New().Interface()
+	path := "/wecomgw.v1." + task.Call
+	if !method.IsStreamingClient() && !method.IsStreamingServer() {
+		report(reply, conn.Invoke(ctx, path, parse(task.Requests[0], input.New().Interface()), reply))
+		return
 	}
-	path, reply := "/wecomgw.v1."+task.Call, create(method.Output())
-	var requests []proto.Message
+	stream := must(conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, path))
 	for _, request := range task.Requests {
-		requests = append(requests, parse(request, create(method.Input())))
+		_ = stream.SendMsg(parse(request, input.New().Interface()))
 	}
-	return func(yield func(proto.Message, error) bool) {
-		if !method.IsStreamingClient() && !method.IsStreamingServer() {
-			yield(reply, client.Conn.Invoke(ctx, path, requests[0], reply))
-			return
-		}
-		desc := &grpc.StreamDesc{ServerStreams: method.IsStreamingServer(), ClientStreams: method.IsStreamingClient()}
-		stream := must(client.Conn.NewStream(ctx, desc, path))
-		for _, request := range requests {
-			_ = stream.SendMsg(request)
-		}
-		_ = stream.CloseSend()
-		err := stream.RecvMsg(reply)
-		for err != io.EOF && yield(reply, err) && method.IsStreamingServer() {
-			err = stream.RecvMsg(reply)
-		}
+	_ = stream.CloseSend()
+	for err := stream.RecvMsg(reply); err != io.EOF && report(reply, err); {
+		err = stream.RecvMsg(reply)
 	}
 }
 
-func bulk(ctx context.Context, client *wecomgw.Client, task task) iter.Seq2[proto.Message, error] {
-	var request struct {
-		Header        json.RawMessage
-		Items         []json.RawMessage
-		JobID         string
-		AfterSequence uint64
-	}
-	must(0, json.Unmarshal(task.Request, &request))
-	events := client.WatchBulk(ctx, request.JobID, request.AfterSequence)
-	if task.Call == "send_bulk" {
-		var items []*pb.BulkItem
-		for _, item := range request.Items {
-			items = append(items, parse(item, &pb.BulkItem{}))
-		}
-		events = client.SendBulk(ctx, parse(request.Header, &pb.BulkHeader{}), items)
-	}
-	return func(yield func(proto.Message, error) bool) {
-		events(func(event *pb.BulkEvent, err error) bool { return yield(event, err) })
-	}
-}
-
+// parse reads the fields that a message has; those of others may stand beside them.
 func parse[M proto.Message](from json.RawMessage, into M) M {
-	must(0, protojson.Unmarshal(from, into))
+	must(0, protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(from, into))
 	return into
 }
 
 // helper calls a function of the package by the name that cases have for it.
-func helper(name string, args []any) json.RawMessage {
+func helper(name string, args []any) proto.Message {
 	helpers := map[string]any{"text": wecomgw.Text, "markdown": wecomgw.Markdown, "text_card": wecomgw.TextCard,
 		"image": wecomgw.Image, "file": wecomgw.File, "users": wecomgw.Users, "departments": wecomgw.Departments,
 		"tags": wecomgw.Tags, "everyone": wecomgw.Everyone}
@@ -217,16 +174,5 @@ func helper(name string, args []any) json.RawMessage {
 		}
 		values = append(values, reflect.ValueOf(arg))
 	}
-	made := reflect.ValueOf(helpers[name]).Call(values)[0]
-	return must(protojson.Marshal(made.Interface().(proto.Message)))
-}
-
-func failure(e *wecomgw.GatewayError) map[string]any {
-	seen := map[string]any{"code": e.Code.String(), "message": e.Message, "reason": e.Reason, "domain": e.Domain,
-		"metadata": e.Metadata, "errcode": e.Errcode, "errmsg": e.Errmsg, "retryable": e.Retryable,
-		"violations": e.Violations, "requestId": e.RequestID, "native": e.Cause != nil}
-	if e.RetryAfter != 0 {
-		seen["retryAfterMs"] = e.RetryAfter.Milliseconds()
-	}
-	return seen
+	return reflect.ValueOf(helpers[name]).Call(values)[0].Interface().(proto.Message)
 }

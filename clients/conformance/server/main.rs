@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -124,13 +124,21 @@ async fn listen(door: &Arc<Door>, tls: Option<Arc<ServerConfig>>) -> (String, Jo
 async fn begin(
     State(server): State<Arc<Server>>,
     Path((language, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     // Read, or the connection is reset.
     _: Bytes,
 ) -> Response {
-    match server.begin(&language, &name).await {
-        Some(task) => Json(task).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+    let Some(mut task) = server.begin(&language, &name).await else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let query = query.unwrap_or_default();
+    if query.contains("bytes") {
+        outcome::to_bytes(&mut task);
     }
+    if query.contains("files") {
+        outcome::read_files(&mut task);
+    }
+    Json(task).into_response()
 }
 
 async fn end(

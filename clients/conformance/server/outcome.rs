@@ -8,13 +8,16 @@ use super::contract;
 /// Names that hold people's keys: what is in them is left as it is.
 const VERBATIM: &str = "metadata";
 
+const NANOS_PER_MS: u64 = 1_000_000;
+
 /// The helpers that make recipients; the others make contents.
 const RECIPIENTS: [&str; 4] = ["users", "departments", "tags", "everyone"];
 
-/// An outcome with `messages` as `response` where there is one, and as `stream`, and with the
-/// fields of an error in one spelling.
+/// An outcome with `messages` as `response` where there is one, and as `stream`, with the fields
+/// of an error in one spelling, and `connected` unless it was refused.
 pub(crate) fn read(outcome: &str, task: &Value) -> Value {
     let mut outcome: Value = serde_json::from_str(outcome).unwrap();
+    outcome["connected"] = json!(outcome["refused"] != true);
     if let Some(messages) = outcome.get_mut("messages").map(Value::take) {
         // A list that stayed empty is null in some languages.
         let messages = messages.as_array().cloned().unwrap_or_default();
@@ -26,7 +29,17 @@ pub(crate) fn read(outcome: &str, task: &Value) -> Value {
     }
     if let Some(error) = outcome.get_mut("error").filter(|error| !error.is_null()) {
         *error = snake_case(error);
+        if let Some(number) = error["code"].as_i64() {
+            error["code"] = json!(format!("{:?}", tonic::Code::from(number as i32)));
+        }
         error["code"] = json!(upper_case(error["code"].as_str().unwrap_or_default()));
+        // Go writes a Duration in nanoseconds, and 0 for none.
+        if let Some(wait @ 1..) = error["retry_after"].as_u64() {
+            error["retry_after_ms"] = json!(wait / NANOS_PER_MS);
+        }
+        if let Some(cause) = error.get("cause") {
+            error["native"] = json!(!cause.is_null());
+        }
     }
     outcome
 }
@@ -41,17 +54,31 @@ pub(crate) fn to_bytes(task: &mut Value) {
             let header = as_bytes(&request["header"], contract::message("BulkHeader"));
             let items = request["items"].as_array().unwrap().iter();
             let items = items.map(|item| as_bytes(item, contract::message("BulkItem")));
-            task["requests"] = std::iter::once(header).chain(items).collect();
+            task["requests"] = std::iter::once(header.clone()).chain(items).collect();
+            let chunk = json!({"items": request["items"]});
+            let chunk = as_bytes(&chunk, contract::message("BulkChunk"));
+            task["request"] = json!({"header": header, "chunk": chunk});
         }
         "watch_bulk" => {
             let watch = contract::message("WatchBulkJobRequest");
             task["requests"] = json!([as_bytes(&request, watch)]);
+            task["request"] = request;
         }
         _ => {
             let method = contract::method(&format!("/wecomgw.v1.{call}"));
             for request in task["requests"].as_array_mut().into_iter().flatten() {
                 *request = as_bytes(request, method.as_ref().unwrap().input());
             }
+        }
+    }
+}
+
+/// Puts the content of files, as lists of bytes, in the places of their names.
+pub(crate) fn read_files(task: &mut Value) {
+    for name in ["ca", "cert", "key"] {
+        let place = format!("/connect/{name}");
+        if let Some(file) = task.pointer_mut(&place) {
+            *file = json!(std::fs::read(file.as_str().unwrap()).unwrap());
         }
     }
 }
@@ -64,7 +91,8 @@ fn to_json(message: &Value, task: &Value) -> Value {
     let Value::Array(bytes) = message else {
         return message.clone();
     };
-    let bytes = bytes.iter().map(|byte| byte.as_u64().unwrap() as u8);
+    // Bytes have a sign in some languages.
+    let bytes = bytes.iter().map(|byte| byte.as_i64().unwrap() as u8);
     let helper = task["helper"].as_str().unwrap_or_default();
     let of = match task["call"].as_str().unwrap() {
         "helper" if RECIPIENTS.contains(&helper) => contract::message("Recipients"),
