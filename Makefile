@@ -170,7 +170,7 @@ conformance-server: compiler
 
 .PHONY: client-go
 client-go: conformance-server $(GENERATORS) ## Test the Go client (modules go into the cache of Go)
-	$(call program,go,Go 1.25 or newer)
+	$(call program,go,Go 1.26 or newer)
 	$(call say,test the Go client)
 	cd clients/go && go vet ./... && go test -count=1 ./...
 	$(EXAMPLES) go
@@ -322,7 +322,7 @@ $(DEPLOY_PYTHON): deploy/check/requirements.txt
 	$@ -m pip install --quiet --requirement $<
 
 tools/bin/protoc-gen-go tools/bin/protoc-gen-go-grpc &: tools/go.mod
-	@command -v go >/dev/null || { echo "go is missing: install Go 1.25 or newer" >&2; exit 1; }
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 or newer" >&2; exit 1; }
 	$(call say,build the generators for Go into tools/)
 	cd tools && go build -o bin/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@touch $@

@@ -20,7 +20,7 @@ const CHUNK_BYTES = 512 * 1024;
 const TRIES = 5;
 
 /** Opens a stream behind a sequence of a job, or the upload while there is no job. */
-export type Open = (jobId: string, sequence: bigint, signal: AbortSignal) => AsyncIterable<BulkEvent>;
+export type Open = (jobId: string, sequence: bigint) => AsyncIterable<BulkEvent>;
 
 /** The upload: the header, then the items in chunks. */
 export async function* requests(header: BulkHeader, items: BulkItem[]): AsyncIterable<SendBulkRequest> {
@@ -42,10 +42,9 @@ export async function* requests(header: BulkHeader, items: BulkItem[]): AsyncIte
 /** Every event once, in order, up to `finished`. */
 export async function* events(open: Open, jobId: string, sequence: bigint): AsyncGenerator<BulkEvent, void> {
   for (let fruitless = 1; ; fruitless++) {
-    const leave = new AbortController();
     let cut = new GatewayError(new ConnectError("the stream ended before `finished`", Code.Unavailable));
     try {
-      for await (const event of open(jobId, sequence, leave.signal)) {
+      for await (const event of open(jobId, sequence)) {
         fruitless = 0;
         if (event.event.case === "heartbeat") continue;
         ({ jobId, sequence } = event);
@@ -55,8 +54,6 @@ export async function* events(open: Open, jobId: string, sequence: bigint): Asyn
     } catch (reason) {
       cut = GatewayError.of(reason);
       if (!cut.cut) throw cut;
-    } finally {
-      leave.abort();
     }
     if (fruitless === TRIES) throw cut;
     await pause(Math.max(fruitless, 1), Infinity);

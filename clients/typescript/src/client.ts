@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Client as Stub, createClient, type Transport } from "@connectrpc/connect";
+import type { Client as Stub, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { events, requests } from "./bulk.js";
 import { AppChatService } from "./gen/wecomgw/v1/app_chat_service_pb.js";
@@ -13,6 +13,7 @@ import { GatewayService } from "./gen/wecomgw/v1/gateway_service_pb.js";
 import { MediaService } from "./gen/wecomgw/v1/media_service_pb.js";
 import { MessageService } from "./gen/wecomgw/v1/message_service_pb.js";
 import { UserService } from "./gen/wecomgw/v1/user_service_pb.js";
+import { stub } from "./stub.js";
 import { through, withRequestId } from "./transport.js";
 
 export const VERSION = "0.1.0";
@@ -54,13 +55,13 @@ export class Client {
     readonly transport: Transport,
     private readonly session: Http2SessionManager,
   ) {
-    this.appChats = createClient(AppChatService, transport);
-    this.auth = createClient(AuthService, transport);
-    this.bulk = createClient(BulkService, transport);
-    this.gateway = createClient(GatewayService, transport);
-    this.media = createClient(MediaService, transport);
-    this.messages = createClient(MessageService, transport);
-    this.users = createClient(UserService, transport);
+    this.appChats = stub(AppChatService, transport);
+    this.auth = stub(AuthService, transport);
+    this.bulk = stub(BulkService, transport);
+    this.gateway = stub(GatewayService, transport);
+    this.media = stub(MediaService, transport);
+    this.messages = stub(MessageService, transport);
+    this.users = stub(UserService, transport);
   }
 
   /**
@@ -73,12 +74,8 @@ export class Client {
   ): AsyncGenerator<BulkEvent, void> {
     const [filled] = withRequestId(BulkHeaderSchema, header);
     const all = Array.from(items, (item) => create(BulkItemSchema, item));
-    const upload = (signal: AbortSignal) => this.bulk.sendBulk(requests(filled, all), { signal });
-    return events(
-      (jobId, sequence, signal) => (jobId ? this.watch(jobId, sequence, signal) : upload(signal)),
-      "",
-      0n,
-    );
+    const upload = () => this.bulk.sendBulk(requests(filled, all));
+    return events((jobId, sequence) => (jobId ? this.watch(jobId, sequence) : upload()), "", 0n);
   }
 
   /** Gives the events of a job behind a sequence, each once, through every cut. */
@@ -86,8 +83,8 @@ export class Client {
     return events(this.watch.bind(this), jobId, afterSequence);
   }
 
-  private watch(jobId: string, afterSequence: bigint, signal: AbortSignal): AsyncIterable<BulkEvent> {
-    return this.bulk.watchBulkJob({ jobId, afterSequence }, { signal });
+  private watch(jobId: string, afterSequence: bigint): AsyncIterable<BulkEvent> {
+    return this.bulk.watchBulkJob({ jobId, afterSequence });
   }
 
   /** Ends every call and the connection. */
