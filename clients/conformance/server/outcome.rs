@@ -48,7 +48,8 @@ pub(crate) fn read(outcome: &str, task: &Value) -> Value {
 /// of the bulk helpers become `requests` too: the header and the items, or where to watch.
 pub(crate) fn to_bytes(task: &mut Value) {
     let call = task["call"].as_str().unwrap_or_default().to_owned();
-    let request = task["request"].take();
+    let request = task.as_object_mut().unwrap().remove("request");
+    let request = request.unwrap_or_default();
     match call.as_str() {
         "send_bulk" => {
             let header = as_bytes(&request["header"], contract::message("BulkHeader"));
