@@ -100,14 +100,15 @@ fn timeout(metadata: &MetadataMap) -> Option<Duration> {
 }
 
 /// tonic tells a deadline that passed as a cancellation, and also that a connection was told to go
-/// before the call was sent on it; of one that broke it knows nothing. What the gateway says has
-/// no source.
+/// before the call was sent on it; of one that broke it knows nothing, and of one that left the call
+/// out as it went it tells INTERNAL. What the gateway says has no source.
 fn told(status: Status) -> Status {
     let mut sources = iter::successors(status.source(), |&error| error.source());
     let passed = sources.any(|error| error.is::<TimeoutExpired>());
     match status.code() {
         _ if passed => Status::deadline_exceeded(PASSED),
-        Code::Cancelled | Code::Unknown if status.source().is_some() => Status::unavailable(GONE),
+        _ if status.source().is_none() => status,
+        Code::Cancelled | Code::Unknown | Code::Internal => Status::unavailable(GONE),
         _ => status,
     }
 }

@@ -195,20 +195,26 @@ impl Traffic {
     }
 }
 
-/// Whether the client's HTTP library gave the call back.
+/// Whether the client's HTTP library gave the call back, or the connection was told to go by a
+/// GOAWAY that leaves the call out: it came too late for the gateway, which did not look at it.
 fn was_not_sent(status: &Status) -> bool {
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            return error.is_canceled();
-        }
-        source = error.source();
-    }
-    false
+    sources(status).any(|error| {
+        let given_back = error.downcast_ref::<hyper::Error>();
+        let left_out = error.downcast_ref::<h2::Error>();
+        given_back.is_some_and(hyper::Error::is_canceled)
+            || left_out.is_some_and(|error| error.is_go_away() && error.is_remote())
+    })
 }
 
+fn sources(status: &Status) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(status), |error| error.source())
+}
+
+/// With what the HTTP library met at the bottom of it.
 fn describe(kind: Kind, status: &Status) -> String {
-    format!("{kind:?} {:?}: {}", status.code(), status.message())
+    let met = sources(status).last().map(ToString::to_string);
+    let met = met.unwrap_or_default();
+    format!("{kind:?} {:?}: {} {met}", status.code(), status.message())
 }
 
 /// One call to WeCom, of the kind whose turn it is. Sends have no request id here: those that

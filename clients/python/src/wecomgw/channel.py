@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import grpc
 from .errors import GatewayError
 
 Metadata = Sequence[tuple[str, str]]
+LEAVE_SECONDS = 1
 
 
 class Channel:
@@ -80,8 +82,13 @@ class Stream(Iterator):
             raise GatewayError.of(error) from error
 
     def cancel(self) -> None:
-        """Leaves the call."""
+        """Leaves the call, and gives gRPC's thread a moment to let go of it: one that holds the call's
+        lock while the interpreter ends would block the end for ever."""
+        gone = threading.Event()
+        if not self._call.add_callback(gone.set):
+            gone.set()
         self._call.cancel()
+        gone.wait(LEAVE_SECONDS)
 
 
 def with_request_id(request):
