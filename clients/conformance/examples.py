@@ -22,6 +22,8 @@ def control(path, body):
         return response.read().decode()
 
 
+LIMIT_SECONDS = 120
+"""A program that hangs is a failure, and must not hold up all others."""
 passed = failed = 0
 languages = [argument for argument in sys.argv[1:] if argument != "--packages"]
 packaged = len(languages) < len(sys.argv) - 1
@@ -38,10 +40,12 @@ for language in languages:
         }
         start, folder = package or (command(language, task["example"]), CLIENTS / language)
         done = subprocess.run(
-            [*start, *task["args"]], cwd=folder, env=env, capture_output=True, text=True,
+            [*start, *task["args"]], cwd=folder, env=env, capture_output=True, text=True, timeout=LIMIT_SECONDS,
         )  # fmt: skip
         outcome = {"response": {"lines": done.stdout.splitlines()}}
         mistakes = control(f"/end/{language}-examples", outcome)
+        if done.returncode < 0:
+            mistakes += f"it was killed by signal {-done.returncode}"
         failed += bool(mistakes)
         passed += not mistakes
         if mistakes:
